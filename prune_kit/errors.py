@@ -1,0 +1,30 @@
+"""The one exception family: every message says what was expected, what came, and a hint."""
+
+from __future__ import annotations
+
+
+class PruneKitError(ValueError):
+    """Something given to the kit cannot be used.
+
+    Parameters
+    ----------
+    message
+        What was expected and what came, as one sentence or two.
+    hint
+        What to do about it; shown after the message.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{message} Hint: {hint}" if hint else message)
+
+
+class StoreError(PruneKitError):
+    """A file or run directory is damaged, is not what it claims to be, or cannot be written."""
+
+
+class RunConflictError(StoreError):
+    """A command disagrees with the run directory it names, or another command is using it."""
+
+
+class MissingExtraError(PruneKitError, ImportError):
+    """An optional package is not installed; the message gives the line that installs it."""
