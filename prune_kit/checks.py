@@ -33,3 +33,8 @@ def subset_size(n: int, fraction: float | None, count: int | None) -> int:
             hint="use `fraction` to keep a share of the examples",
         )
     return int(count)
+
+
+def is_whole_number(value: object, *, at_least: int) -> bool:
+    """Whether `value` is an integer (not a bool) of `at_least` or more."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= at_least

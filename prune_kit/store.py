@@ -1,0 +1,251 @@
+"""A run on disk: run.json, one Parquet part per seed and epoch, one writer at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .atomic import atomic_path
+from .errors import RunConflictError, StoreError
+from .lock import exclusive_lock
+from .table import ScoreTable
+
+_FORMAT = 1
+_PART = re.compile(r"seed=(\d+)/epoch=(\d+)/part-0\.parquet$")
+
+
+class Run:
+    """A run directory: what was run, and the scores of each seed and epoch.
+
+    Make one with `Run.start` (which resumes) or look at one with `Run.open`.
+
+    Attributes
+    ----------
+    path : Path
+        The directory.
+    config : dict
+        What was run: everything on which the scores depend, apart from seeds and epochs.
+    seeds, epochs : list of int
+        The seeds and the scored epochs that were asked for so far, ascending.
+    made_with : dict of str
+        Versions of the kit, the framework, NumPy and Python.
+    """
+
+    def __init__(self, path: Path, content: Mapping[str, Any]) -> None:
+        self.path = path
+        self.config: dict[str, Any] = dict(content["config"])
+        self.seeds: list[int] = list(content["seeds"])
+        self.epochs: list[int] = list(content["epochs"])
+        self.made_with: dict[str, str] = dict(content["made_with"])
+        self.directions: dict[str, str] = dict(content["directions"])
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """The run in the directory `path`, to read.
+
+        Raises
+        ------
+        StoreError
+            If there is no run there, or its run.json is damaged or of a newer format.
+        """
+        path = Path(path)
+        file = path / "run.json"
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise StoreError(
+                f"{path} is not a run directory: it has no run.json.",
+                hint="`prunekit score --out RUN` makes one",
+            ) from error
+        except (ValueError, OSError) as error:
+            raise StoreError(f"{file} cannot be read: {error}.") from error
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            found = content.get("format") if isinstance(content, dict) else type(content).__name__
+            raise StoreError(f"{file} must have format {_FORMAT}; got {found!r}.", hint="upgrade prune-kit")
+        missing = {"config", "seeds", "epochs", "made_with", "directions"} - content.keys()
+        if missing:
+            raise StoreError(f"{file} lacks {', '.join(sorted(missing))}; it is damaged.")
+        return cls(path, content)
+
+    @classmethod
+    @contextmanager
+    def start(
+        cls,
+        path: str | Path,
+        /,
+        *,
+        config: Mapping[str, Any],
+        seeds: Iterable[int],
+        epochs: Iterable[int],
+        made_with: Mapping[str, str],
+        scores: Sequence[str] = (),
+    ) -> Iterator[Run]:
+        """Begin or resume a run; nobody else can write to it inside the ``with`` block.
+
+        A run that is there already must have the same `config`. Its seeds and epochs may grow: each
+        part depends on its own seed and epoch alone.
+
+        Parameters
+        ----------
+        path
+            The directory; made where it is not there.
+        config
+            Everything else on which the scores depend, as JSON values.
+        seeds, epochs
+            What is asked for now.
+        made_with
+            Versions; recorded, not compared.
+        scores
+            Names of the score columns, all of them higher = harder.
+
+        Raises
+        ------
+        RunConflictError
+            If `config` differs (the message names what differs), or another process is writing.
+        StoreError
+            If the directory holds something else, or cannot be written.
+        """
+        path = Path(path)
+        # JSON has no tuples: compare what was written with what would be written.
+        config = json.loads(json.dumps(dict(config)))
+        is_new = not (path / "run.json").exists()
+        if is_new and path.exists() and (not path.is_dir() or any(_foreign(path))):
+            raise StoreError(
+                f"{path} exists and is not a run directory; nothing in it was touched.",
+                hint="give another directory, or an empty one",
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the directory {path} cannot be made: {error.strerror}.") from error
+        with exclusive_lock(path / ".lock"):
+            for left_by_a_killed_writer in path.rglob(".tmp-*"):
+                left_by_a_killed_writer.unlink()
+            before = None if not (path / "run.json").exists() else cls.open(path)
+            if before is not None:
+                differences = list(_differences(before.config, config))
+                if differences:
+                    raise RunConflictError(
+                        f"{path} holds another run; what differs: {'; '.join(differences)}.",
+                        hint="give another --out, or repeat the options that the run was made with",
+                    )
+            content = {
+                "format": _FORMAT,
+                "config": config,
+                "seeds": sorted({*seeds, *(before.seeds if before else ())}),
+                "epochs": sorted({*epochs, *(before.epochs if before else ())}),
+                "made_with": before.made_with if before else dict(made_with),
+                "directions": dict.fromkeys(scores, "higher is harder"),
+            }
+            with atomic_path(path / "run.json") as aside:
+                aside.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            yield cls(path, content)
+
+    def part_path(self, seed: int, epoch: int) -> Path:
+        """Where the scores of one seed and epoch are, or will be."""
+        return self.path / "scores" / f"seed={seed}" / f"epoch={epoch}" / "part-0.parquet"
+
+    def checkpoint_path(self, seed: int, epoch: int) -> Path:
+        """Where the weights of one seed and epoch are, or would be."""
+        return self.path / "checkpoints" / f"seed={seed}" / f"epoch={epoch}.safetensors"
+
+    def resume_path(self, seed: int) -> Path:
+        """Where a training adapter keeps what it needs to go on with an interrupted seed."""
+        return self.path / "resume" / f"seed={seed}.pt"
+
+    def parts(self) -> list[tuple[int, int]]:
+        """The (seed, epoch) pairs that have been scored, ascending."""
+        found = (_PART.search(file.as_posix()) for file in self.path.glob("scores/*/*/part-0.parquet"))
+        return sorted((int(match[1]), int(match[2])) for match in found if match)
+
+    def write_part(self, seed: int, epoch: int, table: ScoreTable) -> None:
+        """Write the scores of one seed and epoch, whole or not at all."""
+        path = self.part_path(seed, epoch)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the directory {path.parent} cannot be made: {error.strerror}.") from error
+        table.to_parquet(path)
+
+    def read_part(self, seed: int, epoch: int) -> ScoreTable:
+        """The scores of one seed and epoch.
+
+        Raises
+        ------
+        StoreError
+            If that part is missing or damaged.
+        """
+        path = self.part_path(seed, epoch)
+        if not path.exists():
+            there = ", ".join(f"seed {s} epoch {e}" for s, e in self.parts()[:8])
+            raise StoreError(
+                f"{self.path} has no scores of seed {seed} at epoch {epoch}; it has {there or 'none yet'}.",
+                hint="run the same `prunekit score` command again to finish the run",
+            )
+        return ScoreTable.read(path)
+
+    def read_parts(self, epoch: int, seeds: Sequence[int] | None = None) -> Iterator[tuple[int, ScoreTable]]:
+        """The scores at `epoch`, seed by seed, every table in the order of the first one's ids.
+
+        Parameters
+        ----------
+        epoch
+            The epoch.
+        seeds
+            Which seeds; all that have been scored at this epoch by default.
+
+        Raises
+        ------
+        StoreError
+            If there is none, or an id is missing from one part, or its label differs between parts.
+        """
+        chosen = [s for s, e in self.parts() if e == epoch] if seeds is None else list(seeds)
+        if not chosen:
+            scored = sorted({e for _, e in self.parts()})
+            raise StoreError(
+                f"{self.path} has no scores at epoch {epoch}; "
+                f"the scored epochs are {', '.join(map(str, scored)) or '(none yet)'}."
+            )
+        first: ScoreTable | None = None
+        for seed in chosen:
+            table = self.read_part(seed, epoch)
+            if first is None:
+                first = table
+            else:
+                table = _in_order_of(first, table, f"{self.path}, seed {seed}, epoch {epoch}")
+            yield seed, table
+
+
+def _foreign(path: Path) -> Iterator[Path]:
+    """What is in a directory apart from what an interrupted start leaves there."""
+    return (each for each in path.iterdir() if not each.name.startswith("."))
+
+
+def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted({*before, *now}):
+            yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif before != now:
+        yield f"{name} was {json.dumps(before)}, is now {json.dumps(now)}"
+
+
+def _in_order_of(first: ScoreTable, table: ScoreTable, where: str) -> ScoreTable:
+    if not np.array_equal(first.ids, table.ids):
+        for missing_from, ids in ((where, np.setdiff1d(first.ids, table.ids)),
+                                  ("the first seed", np.setdiff1d(table.ids, first.ids))):  # fmt: skip
+            if len(ids):
+                raise StoreError(
+                    f"every seed must score the same ids; {len(ids)} are missing from {missing_from}: "
+                    f"{', '.join(map(str, ids[:5]))}."
+                )
+        order = np.argsort(table.ids, kind="stable")
+        table = table.take(order[np.searchsorted(table.ids[order], first.ids)])
+    if not np.array_equal(first.labels, table.labels):
+        raise StoreError(f"{where}: labels differ from the first seed's; these are not seeds of one run.")
+    return table

@@ -1,0 +1,222 @@
+"""ScoreTable: ids, labels and named columns, one row per example, with where they come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arrays import Array, NumpyArray, to_numpy
+from .atomic import atomic_path
+from .errors import PruneKitError, StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_METADATA_KEY = b"prune_kit"
+_RESERVED = ("id", "label")
+
+
+class ScoreTable:
+    """Scores of examples: ids, labels and columns, one row per example.
+
+    Parameters
+    ----------
+    ids
+        What names each example, shape (n,): integers (kept as int64) or strings. Every id once.
+    labels
+        Class indices, shape (n,), kept as int64; or soft labels, shape (n, c), kept as float32.
+    columns
+        Named columns, each of shape (n,). Scores are float32 or float64; higher is harder.
+    provenance
+        Where the table comes from (run, model, data, seeds, epochs ...); anything JSON can hold.
+
+    Raises
+    ------
+    PruneKitError
+        If a length differs, an id is there twice, or a column is called ``id`` or ``label``.
+
+    Examples
+    --------
+    >>> table = ScoreTable([10, 11], [0, 1], {"el2n": [0.25, 0.5]})
+    >>> table["el2n"]
+    array([0.25, 0.5 ])
+    >>> len(table), list(table)
+    (2, ['el2n'])
+    """
+
+    def __init__(
+        self,
+        ids: Array,
+        labels: Array,
+        columns: Mapping[str, Array],
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.ids = _as_ids(ids)
+        self.labels = _as_labels(labels, len(self.ids))
+        self.columns = {name: _as_column(name, column, len(self.ids)) for name, column in columns.items()}
+        self.provenance: dict[str, Any] = dict(provenance or {})
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def __getitem__(self, name: str) -> NumpyArray:
+        """The column called `name`, shape (n,)."""
+        if name not in self.columns:
+            raise PruneKitError(
+                f"there is no column {name!r}; the columns are {', '.join(self.columns) or '(none)'}.",
+                hint="ids and labels are `.ids` and `.labels`" if name in _RESERVED else None,
+            )
+        return self.columns[name]
+
+    def __repr__(self) -> str:
+        return f"ScoreTable({len(self)} examples: {', '.join(self.columns)})"
+
+    def take(self, positions: Array) -> ScoreTable:
+        """The rows at `positions`, in that order.
+
+        Parameters
+        ----------
+        positions
+            Integer positions, shape (m,), such as `keep_hardest` returns.
+        """
+        rows = to_numpy(positions)
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return ScoreTable(self.ids[rows], self.labels[rows], columns, self.provenance)
+
+    def to_arrow(self) -> pa.Table:
+        """The table as a `pyarrow.Table` with columns id, label, then the others."""
+        import pyarrow as pa
+
+        label: Any
+        if self.labels.ndim == 2:
+            flat = pa.array(np.ascontiguousarray(self.labels).reshape(-1))
+            label = pa.FixedSizeListArray.from_arrays(flat, self.labels.shape[1])
+        else:
+            label = pa.array(self.labels)
+        ids = pa.array(self.ids, type=pa.string() if self.ids.dtype.kind == "U" else pa.int64())
+        arrays = {"id": ids, "label": label}
+        arrays |= {name: pa.array(column) for name, column in self.columns.items()}
+        metadata = {_METADATA_KEY: json.dumps(self.provenance, sort_keys=True).encode()}
+        return pa.table(arrays).replace_schema_metadata(metadata)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The table as a `pandas.DataFrame` with columns id, label, then the others (needs pandas)."""
+        return self.to_arrow().to_pandas()
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write one Parquet file, whole or not at all; what was there before stays until then.
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be written (no such folder, no permission, disk full).
+        """
+        import pyarrow.parquet as pq
+
+        path = Path(path)
+        with atomic_path(path) as aside:
+            pq.write_table(self.to_arrow(), aside, compression="zstd")
+        return path
+
+    @classmethod
+    def read(cls, path: str | Path) -> ScoreTable:
+        """Read a Parquet file that has `id` and `label` columns.
+
+        Raises
+        ------
+        StoreError
+            If the file is missing, cut short, not Parquet, or lacks these columns.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = Path(path)
+        try:
+            # A memory map or partitioning inferred from the path would add columns: read the one file.
+            table = pq.ParquetFile(path).read()
+        except FileNotFoundError as error:
+            raise StoreError(f"there is no file {path}.") from error
+        except (pa.ArrowException, OSError) as error:
+            raise StoreError(
+                f"{path} is not a readable Parquet file: {error}.",
+                hint="it may be cut short or of another kind; make it again",
+            ) from error
+        missing = [name for name in _RESERVED if name not in table.column_names]
+        if missing:
+            raise StoreError(
+                f"{path} must have columns id and label; it has {', '.join(table.column_names) or 'none'}.",
+                hint="scores are made with `prunekit score` and `prunekit aggregate`",
+            )
+        columns = {
+            name: table[name].to_numpy(zero_copy_only=False)
+            for name in table.column_names
+            if name not in _RESERVED
+        }
+        metadata = (table.schema.metadata or {}).get(_METADATA_KEY, b"{}")
+        try:
+            return cls(_ids_from(table["id"]), _labels_from(table["label"]), columns, json.loads(metadata))
+        except PruneKitError as error:
+            raise StoreError(f"{path}: {error}") from error
+
+
+def _ids_from(column: Any) -> Any:
+    return np.asarray(column.to_pylist()) if "string" in str(column.type) else column.to_numpy()
+
+
+def _labels_from(column: Any) -> Any:
+    if hasattr(column.type, "list_size"):
+        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return flat.reshape(-1, column.type.list_size)
+    return column.to_numpy()
+
+
+def _as_ids(ids: Array) -> NumpyArray:
+    array = to_numpy(ids)
+    if array.dtype.kind == "O" and all(isinstance(each, str) for each in array):
+        array = array.astype(np.str_)
+    if array.ndim != 1 or array.dtype.kind not in "iuU":
+        raise PruneKitError(
+            "`ids` must be integers or strings, shape (n,); "
+            f"got shape {array.shape} and dtype {array.dtype}."
+        )
+    if array.dtype.kind != "U":
+        array = array.astype(np.int64)
+    distinct, counts = np.unique(array, return_counts=True)
+    if len(distinct) < len(array):
+        doubled = ", ".join(map(str, distinct[counts > 1][:5]))
+        raise PruneKitError(
+            f"every id must be there once; {int((counts > 1).sum())} are there more than once: {doubled}.",
+            hint="a distributed sampler repeats examples to fill its last batch: keep one row per id",
+        )
+    return array
+
+
+def _as_labels(labels: Array, n: int) -> NumpyArray:
+    array = to_numpy(labels)
+    if array.ndim not in (1, 2) or len(array) != n:
+        raise PruneKitError(f"`labels` must have shape ({n},) or ({n}, classes); got {array.shape}.")
+    if array.ndim == 2:
+        return array.astype(np.float32)
+    if array.dtype.kind not in "iub":
+        raise PruneKitError(f"`labels` of shape ({n},) must be integer class indices; got {array.dtype}.")
+    return array.astype(np.int64)
+
+
+def _as_column(name: str, column: Array, n: int) -> NumpyArray:
+    if name in _RESERVED:
+        raise PruneKitError(f"a column cannot be called {name!r}: ids and labels have their own arguments.")
+    array = to_numpy(column)
+    if array.shape != (n,):
+        raise PruneKitError(f"column {name!r} must have shape ({n},), one per id; got {array.shape}.")
+    return array

@@ -1,0 +1,153 @@
+"""What every training adapter shares: the recipe, seeds of random streams, what is left to do."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any, Literal
+
+import numpy as np
+
+from .checks import is_whole_number
+from .errors import PruneKitError
+from .store import Run
+
+Augmentation = Literal["none", "crop", "crop-flip"]
+AUGMENTATIONS: tuple[Augmentation, ...] = ("none", "crop", "crop-flip")
+PRECISIONS = ("float32", "bfloat16")
+
+# Random streams of one seed are told apart by these; changing a number changes every score.
+_STREAMS = {"weights": 0, "order": 1, "epoch": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How each seed is trained; the defaults are the paper's for CIFAR-10.
+
+    SGD with Nesterov momentum 0.9 and weight decay 5e-4, batches of 128, learning rate 0.1 multiplied by
+    0.2 after epochs 60, 120 and 160 (of 200); Paul et al. 2021, Appendix B. The milestones are absolute:
+    training for the 20 epochs that scores need is the beginning of the long training, at rate 0.1.
+
+    Attributes
+    ----------
+    batch_size : int
+        Examples in a step. A last, smaller batch is left out of the epoch (other examples each time).
+    learning_rate, momentum, weight_decay : float
+        Of SGD. `momentum` is Nesterov's where it is above 0.
+    milestones : tuple of int
+        Completed epochs after which the learning rate is multiplied by `decay`.
+    decay : float
+        See `milestones`.
+    augmentation : {"none", "crop", "crop-flip"}
+        Of images while training: random crops after padding by an eighth of the side, and mirror images.
+        Never while scoring.
+    """
+
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    milestones: tuple[int, ...] = (60, 120, 160)
+    decay: float = 0.2
+    augmentation: Augmentation = "none"
+
+    def __post_init__(self) -> None:
+        if not is_whole_number(self.batch_size, at_least=1):
+            raise PruneKitError(f"`batch_size` must be a whole number of 1 or more; got {self.batch_size!r}.")
+        for name, low in (("learning_rate", 0.0), ("momentum", 0.0), ("weight_decay", 0.0), ("decay", 0.0)):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= low):
+                raise PruneKitError(f"`{name}` must be a finite number of 0 or more; got {value!r}.")
+        if self.augmentation not in AUGMENTATIONS:
+            raise PruneKitError(
+                f"`augmentation` must be one of {', '.join(AUGMENTATIONS)}; got {self.augmentation!r}."
+            )
+
+    def learning_rate_factor(self, epoch: float) -> float:
+        """By what the learning rate is multiplied after `epoch` epochs (a fraction inside an epoch)."""
+        return self.decay ** sum(epoch >= milestone for milestone in self.milestones)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe as JSON values, for run.json."""
+        return asdict(self)
+
+
+def stream_seed(seed: int, stream: str, epoch: int = 0) -> int:
+    """The seed of one random stream, in [0, 2**63): its weights, its data order, what an epoch draws.
+
+    Streams of a seed are independent of each other and of other seeds', and an epoch's stream depends on
+    nothing drawn before it: training that was interrupted goes on with the same numbers.
+
+    Examples
+    --------
+    >>> stream_seed(0, "weights") == stream_seed(0, "weights")
+    True
+    >>> len({stream_seed(s, "order", e) for s in range(10) for e in range(10)})
+    100
+    """
+    words = np.random.SeedSequence([seed, _STREAMS[stream], epoch]).generate_state(2, np.uint32)
+    return int(words[0]) << 31 ^ int(words[1])
+
+
+def check_seeds(seeds: int | Sequence[int]) -> list[int]:
+    """The seeds as a list, ascending: `seeds` of them from 0 on, or those that it names."""
+    named = list(range(seeds)) if is_whole_number(seeds, at_least=1) else seeds
+    if (
+        isinstance(named, (int, float, str))
+        or not len(named)
+        or not all(is_whole_number(each, at_least=0) for each in named)
+    ):
+        raise PruneKitError(
+            f"`seeds` must be a whole number of 1 or more, or a list of whole numbers of 0 or more; got {seeds!r}."
+        )
+    if len(set(named)) < len(named):
+        raise PruneKitError(f"`seeds` must name each seed once; got {list(named)}.")
+    return sorted(int(each) for each in named)
+
+
+def check_epochs(epochs: int, at_epochs: Sequence[int] | None) -> list[int]:
+    """The epochs to score at, ascending: `at_epochs`, or `epochs` alone. Epoch 0 is initialisation."""
+    if not is_whole_number(epochs, at_least=0):
+        raise PruneKitError(f"`epochs` must be a whole number of 0 or more; got {epochs!r}.")
+    chosen = [epochs] if at_epochs is None else list(at_epochs)
+    if not chosen or not all(is_whole_number(each, at_least=0) and each <= epochs for each in chosen):
+        raise PruneKitError(
+            f"`at_epochs` must be whole numbers from 0 (initialisation) to `epochs`, {epochs}; got {at_epochs!r}."
+        )
+    return sorted({int(each) for each in chosen})
+
+
+@dataclass(frozen=True)
+class SeedPlan:
+    """What is left to do for one seed: its epochs that have no scores (or no checkpoint) yet."""
+
+    seed: int
+    epochs: tuple[int, ...]
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch after which nothing is left to do."""
+        return self.epochs[-1]
+
+
+def what_is_left(run: Run, seeds: Sequence[int], epochs: Sequence[int], *, checkpoints: bool) -> list[SeedPlan]:
+    """The seeds with something left to do, each with its epochs."""
+    done = set(run.parts())
+    plans = []
+    for seed in seeds:
+        left = tuple(
+            epoch
+            for epoch in epochs
+            if (seed, epoch) not in done or (checkpoints and not run.checkpoint_path(seed, epoch).exists())
+        )
+        if left:
+            plans.append(SeedPlan(seed, left))
+    return plans
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of Python, the kit, NumPy and `packages`, for run.json."""
+    found = {name: version(name) for name in ("prune-kit", "numpy", *packages)}
+    return {"python": platform.python_version(), **found}
