@@ -113,12 +113,14 @@ def rank_agreement(scores: object, /) -> Array:
     for seed in range(reference.shape[0]):
         row = reference[seed, :]
         _check_row(row, f"scores[{seed}]")
+        if xp.isdtype(row.dtype, "real floating"):
+            row = xp.astype(row, _widest_float(row))  # SciPy does not know bfloat16
         ranks[seed] = rankdata(to_numpy(row))
     ranks -= (ranks.shape[1] + 1) / 2  # the mean rank, ties or not
-    norms = np.linalg.norm(ranks, axis=1)
-    ranks[norms == 0] = np.nan
-    norms[norms == 0] = 1.0
-    agreement = np.clip(ranks @ ranks.T / np.outer(norms, norms), -1.0, 1.0)
+    products = ranks @ ranks.T
+    squares = np.diagonal(products)
+    with np.errstate(invalid="ignore"):  # a constant seed: 0 / 0
+        agreement = np.clip(products / np.sqrt(np.outer(squares, squares)), -1.0, 1.0)
     np.fill_diagonal(agreement, 1.0)
     is_single = xp.finfo(_result_type(reference)).bits == 32
     return like(agreement.astype(np.float32 if is_single else np.float64), reference)

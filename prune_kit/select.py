@@ -212,6 +212,8 @@ def _scores(scores: object) -> tuple[Array, NumpyArray]:
     """Return the scores as they came, and as NumPy, where all selection is done."""
     reference = as_array(scores, "scores")
     values = to_numpy(reference)
+    if values.dtype.name == "bfloat16":  # JAX's, which NumPy cannot sort
+        values = values.astype(np.float32)
     if values.ndim != 1 or values.size == 0:
         raise PruneKitError(
             f"`scores` must have shape (n,), n at least 1, one per example; got {values.shape}.",
