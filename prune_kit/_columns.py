@@ -1,0 +1,115 @@
+"""Columns of scores for arrays of any library: which way of computing each takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from ._evaluate import column_type, evaluate
+from ._host import host_columns
+from ._lazy import lazy_columns
+from .arrays import (
+    Array,
+    device_of,
+    dtype_name,
+    float_name,
+    is_dask,
+    like,
+    namespace,
+    on_host,
+    row_slices,
+    to_numpy,
+)
+from .checks import check_labels, check_logits
+
+DEVICE_BLOCK_ELEMENTS = 1 << 25
+"""Logits that are computed at a time on a device: temporaries of 128 MiB each in float32."""
+
+
+def columns(
+    logits: object, labels: object, names: Sequence[str], *, from_logits: bool = True
+) -> dict[str, Array]:
+    """Columns by name, each (n,), for checked input; `labels` None where no column needs them."""
+    values = check_logits(logits)
+    given = None if labels is None else check_labels(labels, tuple(values.shape))
+    if not is_dask(values):
+        if is_dask(given):
+            given = to_numpy(given)
+        return _eager(values, given, names=names, from_logits=from_logits)
+    compute = partial(_chunk, names=names, from_logits=from_logits)
+    dtype = np.dtype(float_name(values._meta))
+    arrays = [values] if given is None else [values, given]
+    return lazy_columns(compute, arrays, {name: column_type(name, dtype) for name in names})
+
+
+def _chunk(
+    values: Array, labels: Array | None = None, *, names: Sequence[str], from_logits: bool, first_row: int
+) -> dict[str, Array]:
+    # One thread: Dask runs chunks side by side.
+    return _eager(values, labels, names=names, from_logits=from_logits, first_row=first_row, threads=1)
+
+
+def _eager(
+    values: Array,
+    labels: Array | None,
+    *,
+    names: Sequence[str],
+    from_logits: bool,
+    first_row: int = 0,
+    threads: int | None = None,
+) -> dict[str, Array]:
+    if not on_host(values):
+        return device_columns(values, labels, names, from_logits=from_logits, first_row=first_row)
+    dtype = np.dtype(float_name(values))
+    classes = None if labels is None else to_numpy(labels)
+    # NumPy has no bfloat16 of its own, so that torch cannot lend such memory: a part is converted at a time.
+    n, c = values.shape
+    step = max(1, DEVICE_BLOCK_ELEMENTS // c) if dtype_name(values) == "bfloat16" else n
+    parts = [
+        host_columns(
+            to_numpy(values[part, :]),
+            None if classes is None else classes[part],
+            names,
+            dtype=dtype,
+            from_logits=from_logits,
+            first_row=first_row + part.start,
+            threads=threads,
+        )
+        for part in row_slices(n, step)
+    ]
+    whole = parts[0] if len(parts) == 1 else {k: np.concatenate([part[k] for part in parts]) for k in names}
+    return {name: like(column, values) for name, column in whole.items()}
+
+
+def device_columns(
+    values: Array, labels: Array | None, names: Sequence[str], *, from_logits: bool, first_row: int = 0
+) -> dict[str, Array]:
+    """Columns by array API calls alone, without leaving the library or the device of `values`."""
+    xp = namespace(values)
+    dtype = getattr(xp, float_name(values))
+    labels = None if labels is None else beside(labels, values)
+    n, c = values.shape
+    step = max(1, DEVICE_BLOCK_ELEMENTS // c)
+    parts = [
+        evaluate(
+            values[part, :],
+            None if labels is None else labels[part, ...],
+            names,
+            dtype=dtype,
+            from_logits=from_logits,
+            first_row=first_row + part.start,
+        )
+        for part in row_slices(n, step)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return {name: xp.concat([part[name] for part in parts]) for name in names}
+
+
+def beside(array: Array, reference: Array) -> Array:
+    """`array` in the library and on the device of `reference`, copied only where it is elsewhere."""
+    if namespace(array) is namespace(reference) and device_of(array) == device_of(reference):
+        return array
+    return like(to_numpy(array), reference)

@@ -1,0 +1,96 @@
+"""The columns of one block of rows: check its values, then compute every score asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from . import _formulas as formulas
+from . import _soft
+from ._statistics import Statistics, statistics
+from .arrays import Array, NumpyArray, dtype_name, namespace, wide_float
+from .checks import check_classes, check_finite, check_probabilities, check_soft_labels
+
+Reduce: TypeAlias = Callable[[NumpyArray, NumpyArray], Statistics]
+"""A faster way from logits (b, c) and labels (b,) to their statistics."""
+
+FROM_STATISTICS = {
+    "el2n": formulas.el2n,
+    "error_l1": formulas.error_l1,
+    "margin": formulas.margin,
+    "cross_entropy": formulas.cross_entropy,
+    "p_label": formulas.p_label,
+}
+HARD_ONLY = ("margin", "margin_sum", "p_label")
+WITHOUT_LABELS = ("entropy", "predicted")
+
+
+def evaluate(
+    values: Array,
+    labels: Array | None,
+    names: Sequence[str],
+    *,
+    dtype: Any,
+    from_logits: bool,
+    first_row: int,
+    reduce: Reduce | None = None,
+) -> dict[str, Array]:
+    """Columns by name for `values` (b, c) and `labels` (b,) or (b, c), all of one library and device.
+
+    Scores have type `dtype`; `first_row` is the number of the first row in what the user gave.
+    """
+    xp = namespace(values)
+    given_type = dtype_name(values)
+    values = xp.astype(values, dtype, copy=False)
+    if from_logits:
+        check_finite(values, "logits", first_row, given_type=given_type)
+    else:
+        check_probabilities(values, first_row)
+    columns: dict[str, Array] = {}
+    if "predicted" in names:
+        columns["predicted"] = xp.argmax(values, axis=1)
+    if "entropy" in names:
+        columns["entropy"] = formulas.entropy(xp, values, axis=1, from_logits=from_logits)
+    rest = [name for name in names if name not in WITHOUT_LABELS]
+    if not rest:
+        return columns
+    if labels is None:
+        raise TypeError(f"{rest} need labels")
+    hard = labels
+    if labels.ndim == 2:
+        hard, certain = check_soft_labels(labels, first_row, hard_only=[n for n in rest if n in HARD_ONLY])
+    else:
+        hard = check_classes(labels, values.shape[1], first_row)
+        certain = None
+    columns |= _hard(xp, values, hard, rest, from_logits, reduce)
+    if certain is not None:
+        soft = _soft.columns(xp, values, labels, rest, from_logits=from_logits)
+        columns |= {name: xp.where(certain, columns[name], column) for name, column in soft.items()}
+    return columns
+
+
+def _hard(
+    xp: Any, values: Array, labels: Array, names: Sequence[str], from_logits: bool, reduce: Reduce | None
+) -> dict[str, Array]:
+    columns: dict[str, Array] = {}
+    direct = [name for name in names if name in FROM_STATISTICS]
+    if direct:
+        if reduce is not None and from_logits:
+            s = reduce(values, labels)
+        else:
+            s = statistics(xp, values, labels, axis=1, from_logits=from_logits)
+        columns = {name: FROM_STATISTICS[name](xp, s) for name in direct}
+    if "margin_sum" in names:
+        # Its terms have both signs and cancel where it is near zero: only a wider type keeps its digits.
+        wide = xp.astype(values, wide_float(values), copy=False)
+        s = statistics(xp, wide, labels, axis=1, from_logits=from_logits)
+        column = formulas.margin_sum(xp, s, values.shape[1])
+        columns["margin_sum"] = xp.astype(column, values.dtype, copy=False)
+    return columns
+
+
+def column_type(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Type of a column where scores have type `dtype`."""
+    return np.dtype(np.int64) if name == "predicted" else dtype
