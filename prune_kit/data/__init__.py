@@ -1,0 +1,8 @@
+"""Examples on disk as arrays: Parquet, .npz and .npy files, folders of images, the embedded digits."""
+
+from __future__ import annotations
+
+from .examples import Examples
+from .load import load_examples
+
+__all__ = ["Examples", "load_examples"]

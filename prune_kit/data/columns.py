@@ -1,0 +1,80 @@
+"""Which column of a table, or key of an .npz file, is what: by option, or by the usual names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import PruneKitError
+
+LABEL_NAMES = ("label", "labels", "target", "targets", "y", "class", "fine_label")
+IMAGE_NAMES = ("image", "images", "img")
+FEATURE_NAMES = (
+    "features",
+    "x",
+    "inputs",
+    "data",
+    "embedding",
+    "embeddings",
+    "pixel_values",
+    "image",
+    "images",
+)
+
+
+def chosen_or_usual(
+    chosen: str | None, usual: Sequence[str], there: Sequence[str], *, what: str, option: str, source: str
+) -> str:
+    """Return the column that the user chose, else the first of the usual names that is there.
+
+    Raises
+    ------
+    PruneKitError
+        If it is not there; the columns that are there are listed.
+    """
+    if chosen is not None:
+        if chosen not in there:
+            raise PruneKitError(
+                f"{source} has no column {chosen!r}; it has {listed(there)}.", hint=f"check {option}"
+            )
+        return chosen
+    for name in usual:
+        if name in there:
+            return name
+    raise PruneKitError(
+        f"{source} has no column of {what} under a usual name ({', '.join(usual)}); it has {listed(there)}.",
+        hint=f"name it with {option}",
+    )
+
+
+def only_or_usual(
+    candidates: Sequence[str], usual: Sequence[str], *, what: str, option: str, source: str
+) -> str | None:
+    """Return the one candidate, or of several the first of the usual names; None if there is none.
+
+    Raises
+    ------
+    PruneKitError
+        If there are several, none of them under a usual name.
+    """
+    if len(candidates) < 2:
+        return candidates[0] if candidates else None
+    for name in usual:
+        if name in candidates:
+            return name
+    raise PruneKitError(
+        f"{source} has several columns that can be the {what}: {listed(candidates)}.",
+        hint=f"name one with {option}",
+    )
+
+
+def is_label_like(name: str) -> bool:
+    """Whether a column, by its name, holds labels, and so must never be taken for a feature."""
+    lower = name.lower()
+    return lower in LABEL_NAMES or lower.endswith(("_label", "_labels", "_target"))
+
+
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Write out column names, at most 20 of them."""
+    if not names:
+        return "none"
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,193 @@
+"""A labelled data set as plain arrays, which every adapter can take."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import NumpyArray, as_array, to_numpy
+from ..errors import PruneKitError
+from ..ids import check_ids, some
+from .images import resize_images
+
+_BLOCK_BYTES = 1 << 24
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Examples:
+    """Inputs, labels and ids of a data set, one row per example.
+
+    Parameters
+    ----------
+    inputs
+        Images: uint8, shape (n, height, width, channels), one channel if grey. Features: float32,
+        shape (n, d) or (n, ...), finite. May be memory-mapped.
+    labels
+        Shape (n,), int64: the index of each example's class.
+    ids
+        Shape (n,), int64 or strings, each once.
+    class_names
+        What the classes are called, by index; None if not known.
+    source
+        Where the examples come from.
+
+    Raises
+    ------
+    PruneKitError
+        If the arrays are not as described, differ in length, or hold no example.
+    """
+
+    inputs: NumpyArray
+    labels: npt.NDArray[np.int64]
+    ids: NumpyArray
+    class_names: tuple[str, ...] | None
+    source: str
+
+    def __post_init__(self) -> None:
+        inputs, labels = self.inputs, self.labels
+        if inputs.ndim < 2 or 0 in inputs.shape or inputs.dtype not in (np.uint8, np.float32):
+            raise PruneKitError(
+                f"{self.source}: inputs must be uint8 images of shape (n, height, width, channels) or "
+                f"float32 features of shape (n, ...), none of these 0; "
+                f"got {inputs.dtype} of shape {inputs.shape}."
+            )
+        if labels.shape != (len(inputs),) or labels.dtype != np.int64:
+            raise PruneKitError(
+                f"{self.source}: labels must have shape ({len(inputs)},), one per input, and be int64; "
+                f"got shape {labels.shape}, {labels.dtype}."
+            )
+        _check_classes(labels, self.class_names, self.source)
+        object.__setattr__(self, "ids", check_ids(self.ids, len(inputs), name=f"ids of {self.source}"))
+        if inputs.dtype == np.float32:
+            _check_finite(inputs, self.ids, self.source)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        kind = "images" if self.is_images else "examples"
+        shape = " x ".join(map(str, self.inputs.shape[1:]))
+        return f"Examples({len(self)} {kind} of {shape} in {self.num_classes} classes from {self.source})"
+
+    @property
+    def is_images(self) -> bool:
+        """Whether the inputs are images."""
+        return bool(self.inputs.dtype == np.uint8)
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are: as many as have names, else up to the highest label."""
+        return int(self.labels.max()) + 1 if self.class_names is None else len(self.class_names)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of ids, labels and inputs, 64 hexadecimal digits: equal data, equal fingerprint."""
+        digest = hashlib.sha256()
+        for array in (self.ids, self.labels, self.inputs):
+            if array.dtype.kind in "UT":  # how wide NumPy stores strings is no part of the data
+                digest.update(f"strings {array.shape}".encode())
+                digest.update("\0".join(array.tolist()).encode())
+            else:
+                digest.update(f"{array.dtype.newbyteorder('<').str} {array.shape}".encode())
+                for block in _blocks(array):
+                    digest.update(np.ascontiguousarray(block, dtype=array.dtype.newbyteorder("<")).data)
+        return digest.hexdigest()
+
+    def take(self, positions: object, /) -> Examples:
+        """Return the examples at `positions`, in that order.
+
+        Parameters
+        ----------
+        positions
+            Shape (k,), integers from 0 to n - 1, each once: what the `keep_` functions return.
+
+        Raises
+        ------
+        PruneKitError
+            If the positions are not such integers, or there are none.
+        """
+        chosen = to_numpy(as_array(positions, "positions"))
+        if chosen.ndim != 1 or chosen.size == 0 or chosen.dtype.kind not in "iu":
+            raise PruneKitError(
+                f"`positions` must be integers of shape (k,), k at least 1; "
+                f"got shape {chosen.shape}, dtype {chosen.dtype}.",
+                hint="turn a mask into positions with numpy.flatnonzero(mask)"
+                if chosen.dtype == bool
+                else None,
+            )
+        if chosen.min() < 0 or chosen.max() >= len(self):
+            raise PruneKitError(
+                f"`positions` must be from 0 to {len(self) - 1}; got {chosen.min()} to {chosen.max()}.",
+                hint="to choose by id, use positions_of(ids)",
+            )
+        return replace(self, inputs=self.inputs[chosen], labels=self.labels[chosen], ids=self.ids[chosen])
+
+    def resized(self, image_size: int, /) -> Examples:
+        """Return the same images with the short side resized to `image_size` and the centre cut out."""
+        if not self.is_images:
+            raise PruneKitError(f"{self.source} has features, not images.", hint="leave image_size out")
+        return replace(self, inputs=resize_images(self.inputs, image_size))
+
+    def positions_of(self, ids: object, /) -> npt.NDArray[np.int64]:
+        """Return where the examples called `ids` are, in the order of `ids`.
+
+        Raises
+        ------
+        PruneKitError
+            If an id is not there (some are named), or given twice.
+        """
+        wanted = check_ids(ids)
+        if (wanted.dtype.kind == "i") != (self.ids.dtype.kind == "i"):
+            kinds = ("integers", "strings") if self.ids.dtype.kind == "i" else ("strings", "integers")
+            raise PruneKitError(
+                f"the ids of {self.source} are {kinds[0]}; got {kinds[1]}.",
+                hint="are these ids of other data?",
+            )
+        order = np.argsort(self.ids, kind="stable")
+        places = np.searchsorted(self.ids, wanted, sorter=order)
+        positions = order[np.minimum(places, len(self) - 1)]
+        if (missing := self.ids[positions] != wanted).any():
+            raise PruneKitError(
+                f"{self.source} has no example with the ids {some(wanted[missing].tolist())}.",
+                hint="are these ids of other data?",
+            )
+        return positions
+
+
+def _check_classes(labels: npt.NDArray[np.int64], names: tuple[str, ...] | None, source: str) -> None:
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0:
+        raise PruneKitError(
+            f"{source}: labels must be class indices, 0 or more; got {low}.",
+            hint="-1 often marks examples without a label: leave these out",
+        )
+    if names is not None and high >= len(names):
+        raise PruneKitError(
+            f"{source}: labels must be below {len(names)}, the number of class names; got {high}."
+        )
+
+
+def _check_finite(inputs: NumpyArray, ids: NumpyArray, source: str) -> None:
+    start = 0
+    for block in _blocks(inputs):
+        finite = np.isfinite(block)
+        if not finite.all():
+            rows = np.flatnonzero(~finite.reshape(len(block), -1).all(axis=1)) + start
+            raise PruneKitError(
+                f"{source}: inputs must be finite numbers; got NaN or infinity (in float32) in the examples "
+                f"with the ids {some(ids[rows].tolist())}.",
+                hint="fill in missing values, or leave these examples out",
+            )
+        start += len(block)
+
+
+def _blocks(array: NumpyArray) -> Iterator[NumpyArray]:
+    """Go through a possibly memory-mapped array a few rows at a time."""
+    rows = max(1, _BLOCK_BYTES * len(array) // max(array.nbytes, 1))
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows]

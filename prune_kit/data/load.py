@@ -1,0 +1,136 @@
+"""One door to examples on disk: what is there decides how it is read."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+from ..errors import PruneKitError, StoreError
+from .array_files import load_npy, load_npz
+from .digits import load_digits
+from .examples import Examples
+from .folder import SPLIT_NAMES, load_image_folder
+from .images import check_image_size
+
+_KINDS = (
+    "'digits', a .parquet, .npz or .npy file, a folder of Parquet files, or a folder of class folders "
+    "of images"
+)
+
+
+def load_examples(
+    source: str | Path,
+    /,
+    *,
+    image_size: int | None = None,
+    input_column: str | None = None,
+    label_column: str | None = None,
+    labels: str | Path | None = None,
+) -> Examples:
+    """Load a labelled data set into arrays.
+
+    Parameters
+    ----------
+    source
+        One of:
+
+        - ``digits``, ``digits:test``, ``digits:all``: scikit-learn's handwritten digits, 1,347 to train,
+          450 to test, or all; ids are positions in `sklearn.datasets.load_digits()`;
+        - a Parquet file, a folder of them, or a pattern (``data/train-*.parquet``), read in the order of
+          their names: images in the Hugging Face layout or as plain bytes, else one column of lists of
+          numbers, else all columns of numbers. Class names are taken from the Hugging Face metadata. A
+          column ``id`` gives the ids, else they are positions;
+        - an .npz file with inputs and labels under usual keys (``x`` and ``y``, ``images`` and ``labels``,
+          ``x_train`` and ``y_train`` ...), and perhaps ``ids``;
+        - an .npy file, which is memory-mapped, with `labels`;
+        - a folder of class folders of images; ids are paths relative to it.
+    image_size
+        Resize the short side of images to this many pixels, and cut out the centre.
+    input_column, label_column
+        The column (Parquet) or key (.npz) of inputs and labels, where the usual names do not tell.
+    labels
+        For an .npy file: the .npy file of its labels.
+
+    Returns
+    -------
+    examples
+        Images as uint8, shape (n, height, width, channels); features as float32. Labels are class
+        indices; where they are strings, indices into the sorted class names.
+
+    Raises
+    ------
+    StoreError
+        If the source is not there, is not what its name claims, is damaged or is empty.
+    PruneKitError
+        If columns are missing or cannot be told, ids are doubled, labels or inputs have gaps, images
+        differ in size, or an option does not fit the source.
+    MissingExtraError
+        If scikit-learn or Pillow is needed and not installed.
+
+    Examples
+    --------
+    >>> load_examples("digits")
+    Examples(1347 images of 8 x 8 x 1 in 10 classes from digits)
+    """
+    check_image_size(image_size)
+    name = str(source)
+    columns = {"input_column": input_column, "label_column": label_column}
+    options = {**columns, "labels": labels}
+    if name == "digits" or name.startswith("digits:"):
+        _refuse(options, name)
+        examples = _digits(name)
+        return examples if image_size is None else examples.resized(image_size)
+    path = Path(source)
+    if path.is_dir():
+        files = sorted(file for file in path.glob("*.parquet") if not file.name.startswith((".", "_")))
+        if not files:
+            _refuse(options, name)
+            return load_image_folder(path, image_size=image_size)
+        _refuse_splits(files, path)
+    elif path.exists():
+        files = [path]
+    else:
+        files = sorted(Path(file) for file in glob.glob(name))  # noqa: PTH207 - may be absolute
+        if not files:
+            raise StoreError(f"there is no file or folder {name}.", hint=f"give {_KINDS}")
+    suffixes = {file.suffix.lower() for file in files}
+    if suffixes == {".npy"} and len(files) == 1:
+        _refuse(columns, name)
+        return load_npy(files[0], None if labels is None else Path(labels), image_size=image_size)
+    _refuse({"labels": labels}, name)
+    if suffixes == {".npz"} and len(files) == 1:
+        return load_npz(files[0], image_size=image_size, **columns)
+    if suffixes == {".parquet"}:
+        from .parquet import load_parquet  # loads pyarrow
+
+        return load_parquet(files, name, image_size=image_size, **columns)
+    raise StoreError(f"{name} is not a kind of data that can be read.", hint=f"give {_KINDS}")
+
+
+def _digits(name: str) -> Examples:
+    if name == "digits":
+        return load_digits("train")
+    match name.removeprefix("digits:"):
+        case "train" | "test" | "all" as part:
+            return load_digits(part)
+    raise PruneKitError(
+        f"the digits have the parts train, test and all; got {name!r}.", hint="give 'digits:test'"
+    )
+
+
+def _refuse(options: dict[str, str | Path | None] | dict[str, str | None], name: str) -> None:
+    for option, value in options.items():
+        if value is not None:
+            raise PruneKitError(
+                f"`{option}` does not apply to {name}; got {str(value)!r}.", hint="leave it out"
+            )
+
+
+def _refuse_splits(files: list[Path], folder: Path) -> None:
+    """Refuse a folder that holds training and test data: nobody wants both as one data set."""
+    splits = {name for file in files if (name := file.stem.split("-")[0].lower()) in SPLIT_NAMES}
+    if len(splits) > 1:
+        raise StoreError(
+            f"{folder} holds several splits: {', '.join(sorted(splits))}.",
+            hint=f"give one file, or a pattern such as '{folder}/train*.parquet'",
+        )

@@ -1,0 +1,271 @@
+"""Parquet files in the Hugging Face image layout, or with features in list or numeric columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..arrays import NumpyArray
+from ..errors import PruneKitError, StoreError
+from .columns import (
+    FEATURE_NAMES,
+    IMAGE_NAMES,
+    LABEL_NAMES,
+    chosen_or_usual,
+    is_label_like,
+    listed,
+    only_or_usual,
+)
+from .examples import Examples
+from .images import decode_images, stack_images
+from .labels import class_indices
+
+_BATCH_ROWS = 1024  # so that the encoded images of only so many rows are held at a time
+_ID = "id"
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """Which columns are what."""
+
+    kind: Literal["images", "lists", "numbers"]
+    inputs: tuple[str, ...]
+    label: str
+    id: str | None
+
+    @property
+    def all(self) -> list[str]:
+        return list(dict.fromkeys((*self.inputs, self.label, *((self.id,) if self.id else ()))))
+
+
+def load_parquet(
+    files: Sequence[Path],
+    source: str,
+    *,
+    image_size: int | None,
+    input_column: str | None,
+    label_column: str | None,
+) -> Examples:
+    """Load Parquet files, one after the other, as one data set.
+
+    Raises
+    ------
+    StoreError
+        If a file is not Parquet, is damaged, or differs in its columns from the first.
+    PruneKitError
+        If the columns of inputs and labels cannot be told, or hold nulls or what is neither.
+    """
+    schema = _schema(files)
+    roles = _find_roles(schema, source, input_column, label_column)
+    if image_size is not None and roles.kind != "images":
+        raise PruneKitError(f"{source} has features, not images.", hint="leave image_size out")
+    inputs: list[NumpyArray] = []
+    labels: list[NumpyArray] = []
+    ids: list[NumpyArray] = []
+    rows = 0
+    for batch in _batches(files, roles):
+        for name in roles.all:
+            _refuse_nulls(batch.column(name), name, source, rows)
+        if roles.kind == "images":
+            names = [f"in row {row} of {source}" for row in range(rows, rows + len(batch))]
+            inputs.extend(
+                decode_images(_encoded(batch.column(roles.inputs[0]), source, rows), names, image_size)
+            )
+        elif roles.kind == "lists":
+            inputs.append(_dense(batch.column(roles.inputs[0]), roles.inputs[0], source))
+        else:
+            inputs.append(np.column_stack([_to_float32(batch.column(name)) for name in roles.inputs]))
+        labels.append(_to_numpy(batch.column(roles.label)))
+        ids.append(
+            np.arange(rows, rows + len(batch)) if roles.id is None else _to_numpy(batch.column(roles.id))
+        )
+        rows += len(batch)
+    if not rows:
+        raise StoreError(f"{source} has no rows.")
+    indices, class_names = class_indices(np.concatenate(labels), _class_names(schema, roles.label), source)
+    if roles.kind == "images":
+        stacked = stack_images(inputs, [f"row {row}" for row in range(rows)], source)
+    else:
+        stacked = _concatenate(inputs, source)
+    return Examples(stacked, indices, np.concatenate(ids), class_names, source)
+
+
+def _schema(files: Sequence[Path]) -> pa.Schema:
+    first = _open(files[0]).schema_arrow
+    for path in files[1:]:
+        schema = _open(path).schema_arrow
+        if not schema.equals(first):
+            raise StoreError(
+                f"{path} has other columns than {files[0]}: {listed(_typed(schema))}, "
+                f"not {listed(_typed(first))}.",
+                hint="all files must be parts of one data set; give one file, or a pattern for some of them",
+            )
+    if len(set(first.names)) < len(first.names):
+        raise StoreError(f"{files[0]} has several columns of one name; it has {listed(first.names)}.")
+    return first
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except FileNotFoundError as error:
+        raise StoreError(f"there is no file {path}.", hint="check the spelling") from error
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(
+            f"{path} is not a readable Parquet file: {error}",
+            hint="is the file complete? Fetch or write it again",
+        ) from error
+
+
+def _batches(files: Sequence[Path], roles: _Roles) -> Iterator[pa.RecordBatch]:
+    for path in files:
+        opened = _open(path)
+        try:
+            yield from opened.iter_batches(_BATCH_ROWS, columns=roles.all)
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(
+                f"{path} is damaged: {error}", hint="is the file complete? Fetch or write it again"
+            ) from error
+
+
+def _find_roles(schema: pa.Schema, source: str, input_column: str | None, label_column: str | None) -> _Roles:
+    names = schema.names
+    label = chosen_or_usual(
+        label_column, LABEL_NAMES, names, what="labels", option="label_column", source=source
+    )
+    ids = _ID if _ID in names and input_column != _ID and label != _ID else None
+    if input_column is not None:
+        chosen_or_usual(input_column, (), names, what="inputs", option="input_column", source=source)
+        candidates = [input_column]
+    else:
+        candidates = [name for name in names if name not in (label, ids) and not is_label_like(name)]
+    types = {name: schema.field(name).type for name in candidates}
+    images = [name for name in candidates if _is_image(types[name])]
+    if image := only_or_usual(images, IMAGE_NAMES, what="image", option="input_column", source=source):
+        return _Roles("images", (image,), label, ids)
+    lists = [name for name in candidates if _is_list_of_numbers(types[name])]
+    if features := only_or_usual(lists, FEATURE_NAMES, what="features", option="input_column", source=source):
+        return _Roles("lists", (features,), label, ids)
+    if numbers := tuple(name for name in candidates if _is_number(types[name])):
+        return _Roles("numbers", numbers, label, ids)
+    raise PruneKitError(
+        f"{source} has no column of images (bytes), of lists of numbers, or of numbers, beside its labels; "
+        f"it has {listed(_typed(schema))}.",
+        hint="images are stored as in the Hugging Face layout: struct<bytes: binary, path: string>",
+    )
+
+
+def _is_image(kind: Any) -> bool:
+    if pa.types.is_struct(kind):
+        index = kind.get_field_index("bytes")
+        return index >= 0 and _is_binary(kind.field(index).type)
+    return _is_binary(kind)
+
+
+def _is_binary(kind: Any) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _is_list_of_numbers(kind: Any) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):  # Hugging Face's Array2D, and tensors
+        kind = kind.storage_type
+    return _is_list(kind) and (_is_number(kind.value_type) or _is_list_of_numbers(kind.value_type))
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _typed(schema: pa.Schema) -> list[str]:
+    return [f"{field.name} ({field.type})" for field in schema]
+
+
+def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
+    """Return the names of a Hugging Face ClassLabel, which are in the schema's metadata."""
+    try:
+        metadata = json.loads((schema.metadata or {})[b"huggingface"])
+        names = metadata["info"]["features"][label]["names"]
+    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError):
+        return None  # not written by Hugging Face's library, or the labels are plain integers
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def _refuse_nulls(column: Any, name: str, source: str, first_row: int) -> None:
+    if not column.null_count:
+        return
+    missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False)) + first_row
+    raise PruneKitError(
+        f"{source}: the column {name} must have no nulls; got {missing.size} in one part, the first in row "
+        f"{missing[0]}.",
+        hint="fill in missing values, or leave these rows out",
+    )
+
+
+def _encoded(column: Any, source: str, first_row: int) -> list[bytes]:
+    if pa.types.is_struct(column.type):
+        column = column.field("bytes")
+        if column.null_count:
+            row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False))) + first_row
+            raise StoreError(
+                f"{source}: the image in row {row} has no bytes, only a path.",
+                hint="embed the image files when writing: dataset.to_parquet() of the datasets library does",
+            )
+    contents: list[bytes] = column.to_pylist()
+    return contents
+
+
+def _dense(column: Any, name: str, source: str) -> NumpyArray:
+    """Return a column of lists, nested or not, as one float32 array of shape (n, ...)."""
+    shape = [len(column)]
+    while True:
+        if isinstance(column, pa.ExtensionArray):
+            column = column.storage
+        if not _is_list(column.type):
+            break
+        lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False))
+        if column.null_count or lengths.size != 1:
+            raise PruneKitError(
+                f"{source}: the lists of the column {name} must all have one length, and none be null; "
+                f"got lengths from {lengths.min():.0f} to {lengths.max():.0f}.",
+                hint="pad or cut the features to one length first",
+            )
+        shape.append(int(lengths[0]))
+        column = column.flatten()
+    if column.null_count:
+        raise PruneKitError(
+            f"{source}: the lists of the column {name} must have no nulls; got {column.null_count}.",
+            hint="fill in missing values, or leave these rows out",
+        )
+    return _to_float32(column).reshape(shape)
+
+
+def _to_float32(column: Any) -> NumpyArray:
+    with np.errstate(over="ignore"):  # what becomes infinite is refused by Examples
+        return _to_numpy(column).astype(np.float32)
+
+
+def _to_numpy(column: Any) -> NumpyArray:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def _concatenate(parts: list[NumpyArray], source: str) -> NumpyArray:
+    shapes = sorted({part.shape[1:] for part in parts})
+    if len(shapes) > 1:
+        raise PruneKitError(
+            f"{source}: the feature lists must all have one length; got shapes {shapes[0]} and {shapes[-1]}.",
+            hint="pad or cut the features to one length first",
+        )
+    return np.concatenate(parts)
