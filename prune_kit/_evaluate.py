@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,11 +11,13 @@ import numpy as np
 from . import _formulas as formulas
 from . import _soft
 from ._statistics import Statistics, statistics
-from .arrays import Array, NumpyArray, dtype_name, namespace, wide_float
+from .arrays import Array, NumpyArray, namespace, wide_float
 from .checks import check_classes, check_finite, check_probabilities, check_soft_labels
 
-Reduce: TypeAlias = Callable[[NumpyArray, NumpyArray], Statistics]
-"""A faster way from logits (b, c) and labels (b,) to their statistics."""
+Reduce: TypeAlias = Callable[[NumpyArray, NumpyArray], Statistics | None]
+"""A faster way from logits (b, c) and labels (b,) to their statistics, which looks at every value.
+
+It answers None where a value may not be finite."""
 
 FROM_STATISTICS = {
     "el2n": formulas.el2n,
@@ -42,12 +45,13 @@ def evaluate(
     Scores have type `dtype`; `first_row` is the number of the first row in what the user gave.
     """
     xp = namespace(values)
-    given_type = dtype_name(values)
-    values = xp.astype(values, dtype, copy=False)
+    given, values = values, xp.astype(values, dtype, copy=False)
     if from_logits:
-        check_finite(values, "logits", first_row, given_type=given_type)
+        check = partial(check_finite, values, "logits", first_row, given=given)
     else:
-        check_probabilities(values, first_row)
+        check, reduce = partial(check_probabilities, values, first_row), None
+    if reduce is None or not any(name in FROM_STATISTICS for name in names):
+        check()
     columns: dict[str, Array] = {}
     if "predicted" in names:
         columns["predicted"] = xp.argmax(values, axis=1)
@@ -64,7 +68,7 @@ def evaluate(
     else:
         hard = check_classes(labels, values.shape[1], first_row)
         certain = None
-    columns |= _hard(xp, values, hard, rest, from_logits, reduce)
+    columns |= _hard(xp, values, hard, rest, from_logits, reduce, check)
     if certain is not None:
         soft = _soft.columns(xp, values, labels, rest, from_logits=from_logits)
         columns |= {name: xp.where(certain, columns[name], column) for name, column in soft.items()}
@@ -72,14 +76,20 @@ def evaluate(
 
 
 def _hard(
-    xp: Any, values: Array, labels: Array, names: Sequence[str], from_logits: bool, reduce: Reduce | None
+    xp: Any,
+    values: Array,
+    labels: Array,
+    names: Sequence[str],
+    from_logits: bool,
+    reduce: Reduce | None,
+    check: Callable[[], None],
 ) -> dict[str, Array]:
     columns: dict[str, Array] = {}
     direct = [name for name in names if name in FROM_STATISTICS]
     if direct:
-        if reduce is not None and from_logits:
-            s = reduce(values, labels)
-        else:
+        s = None if reduce is None else reduce(values, labels)
+        if s is None:
+            check()
             s = statistics(xp, values, labels, axis=1, from_logits=from_logits)
         columns = {name: FROM_STATISTICS[name](xp, s) for name in direct}
     if "margin_sum" in names:

@@ -45,8 +45,11 @@ def is_whole_number(value: object, *, at_least: int) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= at_least
 
 
-def check_finite(values: Array, name: str, first_row: int, *, given_type: str | None = None) -> None:
-    """Refuse NaN and infinite entries of `values` (b, ...), naming the first row that has one."""
+def check_finite(values: Array, name: str, first_row: int, *, given: Array | None = None) -> None:
+    """Refuse NaN and infinite entries of `values` (b, ...), naming the first row that has one.
+
+    `given` is what the user gave, where `values` has been converted from it.
+    """
     xp = namespace(values)
     if bool(xp.isfinite(xp.min(values)) & xp.isfinite(xp.max(values))):
         return
@@ -54,7 +57,7 @@ def check_finite(values: Array, name: str, first_row: int, *, given_type: str | 
     row = first_true(xp.any(~xp.isfinite(flat), axis=1))
     kind = "NaN" if bool(xp.any(xp.isnan(flat[row, :]))) else "an infinity"
     hint = "the model has diverged, or its input has such values"
-    if given_type == "float16":
+    if given is not None and dtype_name(given) == "float16":
         hint = f"float16 overflows above 65504: compute and save `{name}` in float32 or bfloat16"
     raise PruneKitError(f"`{name}` must be finite; got {kind} in row {first_row + row}.", hint=hint)
 
