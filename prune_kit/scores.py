@@ -57,15 +57,15 @@ def el2n(logits: object, labels: object, /, *, from_logits: bool = True) -> Arra
     Returns
     -------
     Array
-        Shape (n,), in [0, sqrt(2)]; higher is harder. Of the library and device of `logits`. Equals
+        Shape (n,), in [0, sqrt(2)); higher is harder. Of the library and device of `logits`. Equals
         ``np.linalg.norm(softmax(logits) - onehot, axis=1)``, without that expression's loss of digits for
         examples that the model is sure of: relative error below 1e-5 in float32 at any confidence.
 
     Raises
     ------
     PruneKitError
-        For NaN or infinite logits, labels out of range, shapes that do not fit, empty input. With Dask, values
-        are checked when the result is computed.
+        For NaN or infinite logits, labels out of range, shapes that do not fit, empty input. With Dask,
+        values are checked when the result is computed.
 
     References
     ----------
