@@ -25,6 +25,8 @@ def check_ids(ids: object, n: int | None = None, /, *, name: str = "ids") -> Num
             f"`{name}` must have shape ({'n' if n is None else n},), one per example; got {values.shape}.",
             hint="give the ids of all examples, in the order of the other arrays",
         )
+    if values.size == 0:  # an empty list has no type of its own
+        return np.empty(0, dtype=np.int64)
     if values.dtype.kind == "O" and all(isinstance(value, str) for value in values):
         values = values.astype(str)
     if values.dtype.kind not in "iuUT":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import tokenize
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from .errors import PruneKitError, StoreError
 from .ids import check_ids
 
 _COLUMN = "id"
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
 
 def read_ids(path: str | Path, /) -> NumpyArray:
@@ -83,15 +84,16 @@ def _read_parquet(path: Path) -> NumpyArray:
         opened = pq.ParquetFile(path)
         names = opened.schema_arrow.names
         column = opened.read(columns=[_COLUMN]).column(_COLUMN) if _COLUMN in names else None
-    except (OSError, pa.ArrowException) as error:
+        values = None if column is None or column.null_count else np.asarray(column.to_numpy())
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise StoreError(
             f"{path} is not a readable Parquet file: {error}", hint="is the file complete?"
         ) from error
     if column is None:
         raise StoreError(f"{path} has no column {_COLUMN!r}; it has {', '.join(names) or 'none'}.")
-    if column.null_count:
+    if values is None:
         raise StoreError(f"{path}: the column {_COLUMN} must have no nulls; got {column.null_count}.")
-    return np.asarray(column.to_numpy())
+    return values
 
 
 def _write_parquet(path: Path, ids: NumpyArray) -> None:
@@ -108,7 +110,7 @@ def _read_text(path: Path) -> NumpyArray:
 
 def _write_text(path: Path, ids: NumpyArray) -> None:
     lines = _as_text(ids, path)
-    if any(len(line.splitlines()) != 1 for line in lines):
+    if any(line.splitlines() != [line] for line in lines):
         raise PruneKitError(f"ids with line breaks cannot be written to {path.suffix}.", hint="use .parquet")
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
@@ -140,14 +142,15 @@ def _read_npy(path: Path) -> NumpyArray:
     try:
         with path.open("rb") as file:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, tokenize.TokenError) as error:
         raise StoreError(
             f"{path} is not a readable .npy file: {error}.", hint="is the file complete?"
         ) from error
 
 
 def _write_npy(path: Path, ids: NumpyArray) -> None:
-    np.save(path, ids.astype(str) if ids.dtype.kind == "T" else ids, allow_pickle=False)
+    with path.open("wb") as file:  # given a path, NumPy changes a suffix like .NPY
+        np.save(file, ids.astype(str) if ids.dtype.kind == "T" else ids, allow_pickle=False)
 
 
 _FORMATS: dict[str, tuple[Callable[[Path], NumpyArray], Callable[[Path, NumpyArray], None]]] = {
@@ -179,7 +182,7 @@ def _as_text(ids: NumpyArray, path: Path) -> list[str]:
     texts = [str(name) for name in ids.tolist()]
     if ids.dtype.kind in "UT" and any(not text for text in texts):
         raise PruneKitError(f"an empty id cannot be written to {path.suffix}.", hint="use .parquet")
-    if ids.dtype.kind in "UT" and all(_INTEGER.fullmatch(text) for text in texts):
+    if ids.dtype.kind in "UT" and _are_integers(texts):
         raise PruneKitError(
             f"strings that are all integers would be read back from {path.suffix} as integers.",
             hint="use .parquet, or make the ids integers",
@@ -187,7 +190,13 @@ def _as_text(ids: NumpyArray, path: Path) -> list[str]:
     return texts
 
 
+def _are_integers(texts: list[str]) -> bool:
+    """Whether all are written as Python writes an int64, so that reading and writing loses nothing."""
+    limits = np.iinfo(np.int64)
+    return all(_INTEGER.fullmatch(text) and limits.min <= int(text) <= limits.max for text in texts)
+
+
 def _parse(texts: list[str]) -> NumpyArray:
-    if all(_INTEGER.fullmatch(text) for text in texts):
+    if _are_integers(texts):
         return np.array([int(text) for text in texts], dtype=np.int64)
     return np.array(texts)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +26,17 @@ _PAIRS = {
     "test_images": "test_labels",
 }
 _ID_KEYS = ("ids", "id")
+# What NumPy raises on damaged files, found by damaging some at random.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def load_npz(
@@ -37,22 +52,23 @@ def load_npz(
         If the keys of inputs and labels cannot be told, or the arrays do not fit.
     """
     source = str(path)
-    arrays = _load(path)
-    if not isinstance(arrays, np.lib.npyio.NpzFile):
-        raise StoreError(
-            f"{path} is a single array, not .npz.", hint="rename it to .npy, and give its labels"
-        )
-    with arrays:
+    with _reading(path), path.open("rb") as file:
+        arrays = np.load(file, allow_pickle=False)  # unpickling would run whatever code a file brings along
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise StoreError(
+                f"{path} is a single array, not .npz.", hint="rename it to .npy, and give its labels"
+            )
         keys = arrays.files
         x = chosen_or_usual(
             input_column, _INPUT_KEYS, keys, what="inputs", option="input_column", source=source
         )
         usual = (_PAIRS[x],) if x in _PAIRS else LABEL_NAMES
         y = chosen_or_usual(label_column, usual, keys, what="labels", option="label_column", source=source)
-        inputs, labels = (_read(arrays, key, path) for key in (x, y))
+        # A member that is no array comes as bytes, and is refused below for its type.
+        inputs, labels = np.asarray(arrays[x]), np.asarray(arrays[y])
         # Ids beside two parts would belong to neither for certain.
         id_key = next((key for key in _ID_KEYS if key in keys and x not in _PAIRS), None)
-        ids = np.arange(len(inputs)) if id_key is None else _read(arrays, id_key, path)
+        ids = None if id_key is None else np.asarray(arrays[id_key])
     return _examples(inputs, labels, ids, source, image_size)
 
 
@@ -68,8 +84,11 @@ def load_npy(path: Path, labels: Path | None, *, image_size: int | None) -> Exam
     """
     if labels is None:
         raise PruneKitError(f"{path} holds inputs alone, without labels.", hint="give labels='labels.npy'")
-    inputs, targets = _load_array(path), _load_array(labels)
-    return _examples(inputs, np.asarray(targets), np.arange(len(inputs)), str(path), image_size)
+    with _reading(path):
+        inputs = np.lib.format.open_memmap(path, mode="r")
+    with _reading(labels):
+        targets = np.lib.format.open_memmap(labels, mode="r")
+    return _examples(inputs, np.asarray(targets), None, str(path), image_size)
 
 
 def as_inputs(inputs: NumpyArray, source: str) -> NumpyArray:
@@ -98,7 +117,7 @@ def as_inputs(inputs: NumpyArray, source: str) -> NumpyArray:
 
 
 def _examples(
-    inputs: NumpyArray, labels: NumpyArray, ids: NumpyArray, source: str, image_size: int | None
+    inputs: NumpyArray, labels: NumpyArray, ids: NumpyArray | None, source: str, image_size: int | None
 ) -> Examples:
     if inputs.ndim < 2:
         raise PruneKitError(
@@ -106,41 +125,24 @@ def _examples(
             hint="a single feature is of shape (n, 1)",
         )
     indices, class_names = class_indices(labels, None, source)
+    ids = np.arange(len(inputs)) if ids is None else ids
+
     examples = Examples(as_inputs(inputs, source), indices, ids, class_names, source)
     return examples if image_size is None else examples.resized(image_size)
 
 
-def _load_array(path: Path) -> NumpyArray:
-    array = _load(path, memory_map=True)
-    if isinstance(array, np.lib.npyio.NpzFile):
-        array.close()
-        raise StoreError(f"{path} is an .npz file, not .npy.", hint="rename it to .npz")
-    return array
-
-
-def _load(path: Path, *, memory_map: bool = False) -> NumpyArray | np.lib.npyio.NpzFile:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        # Unpickling would run whatever code a file brings along.
-        loaded: NumpyArray | np.lib.npyio.NpzFile = np.load(
-            path, mmap_mode="r" if memory_map else None, allow_pickle=False
-        )
+        yield
+    except PruneKitError:
+        raise
     except FileNotFoundError as error:
         raise StoreError(f"there is no file {path}.", hint="check the spelling") from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise _damaged(path, error) from error
-    return loaded
-
-
-def _read(arrays: np.lib.npyio.NpzFile, key: str, path: Path) -> NumpyArray:
-    try:
-        return np.asarray(arrays[key])
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> StoreError:
-    hint = "is the file complete? Write it again with numpy.save or numpy.savez"
-    if "pickle" in str(error).lower():
-        # NumPy says the same of a file that is no array file at all.
-        hint = "arrays of objects, and what is not NumPy's, are never unpickled; save numbers or strings"
-    return StoreError(f"{path} is not a readable NumPy file: {error}.", hint=hint)
+    except _DAMAGE as error:
+        problem = str(error).rstrip(".")
+        hint = "is the file complete? Write it again with numpy.save or numpy.savez"
+        if "pickle" in problem.lower() or "Python objects" in problem:
+            # NumPy says the same of a file that is no array file at all.
+            hint = "arrays of objects, and what is not NumPy's, are never unpickled; save numbers or strings"
+        raise StoreError(f"{path} is not a readable NumPy file: {problem}.", hint=hint) from error

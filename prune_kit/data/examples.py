@@ -50,7 +50,9 @@ class Examples:
 
     def __post_init__(self) -> None:
         inputs, labels = self.inputs, self.labels
-        if inputs.ndim < 2 or 0 in inputs.shape or inputs.dtype not in (np.uint8, np.float32):
+        is_image_array = inputs.dtype == np.uint8 and inputs.ndim == 4
+        is_feature_array = inputs.dtype == np.float32 and inputs.ndim >= 2
+        if 0 in inputs.shape or not (is_image_array or is_feature_array):
             raise PruneKitError(
                 f"{self.source}: inputs must be uint8 images of shape (n, height, width, channels) or "
                 f"float32 features of shape (n, ...), none of these 0; "

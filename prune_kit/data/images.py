@@ -116,7 +116,9 @@ def _decode(item: bytes | Path, name: str, image_size: int | None) -> NumpyArray
         with pillow.open(io.BytesIO(item) if isinstance(item, bytes) else item) as image:
             image.load()
             return _to_array(image, name, image_size)
-    except (OSError, EOFError, SyntaxError, struct.error, pillow.DecompressionBombError) as error:
+    except StoreError:
+        raise
+    except (OSError, EOFError, ValueError, SyntaxError, struct.error, pillow.DecompressionBombError) as error:
         problem = (
             "not an image of a known format" if isinstance(error, pillow.UnidentifiedImageError) else error
         )

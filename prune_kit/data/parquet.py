@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -71,21 +72,10 @@ def load_parquet(
     ids: list[NumpyArray] = []
     rows = 0
     for batch in _batches(files, roles):
-        for name in roles.all:
-            _refuse_nulls(batch.column(name), name, source, rows)
-        if roles.kind == "images":
-            names = [f"in row {row} of {source}" for row in range(rows, rows + len(batch))]
-            inputs.extend(
-                decode_images(_encoded(batch.column(roles.inputs[0]), source, rows), names, image_size)
-            )
-        elif roles.kind == "lists":
-            inputs.append(_dense(batch.column(roles.inputs[0]), roles.inputs[0], source))
-        else:
-            inputs.append(np.column_stack([_to_float32(batch.column(name)) for name in roles.inputs]))
-        labels.append(_to_numpy(batch.column(roles.label)))
-        ids.append(
-            np.arange(rows, rows + len(batch)) if roles.id is None else _to_numpy(batch.column(roles.id))
-        )
+        with _reading(source):  # Arrow checks strings only when they are converted
+            inputs.extend(_read_inputs(batch, roles, source, rows, image_size))
+            labels.append(_read_column(batch, roles.label, source, rows))
+            ids.append(_read_ids(batch, roles, source, rows))
         rows += len(batch)
     if not rows:
         raise StoreError(f"{source} has no rows.")
@@ -95,6 +85,33 @@ def load_parquet(
     else:
         stacked = _concatenate(inputs, source)
     return Examples(stacked, indices, np.concatenate(ids), class_names, source)
+
+
+def _read_inputs(
+    batch: pa.RecordBatch, roles: _Roles, source: str, first_row: int, image_size: int | None
+) -> list[NumpyArray]:
+    """Return the images of a batch one by one, or its features as one array."""
+    columns: list[Any] = [batch.column(name) for name in roles.inputs]
+    for column, name in zip(columns, roles.inputs, strict=True):
+        _refuse_nulls(column, name, source, first_row)
+    if roles.kind == "images":
+        names = [f"in row {row} of {source}" for row in range(first_row, first_row + len(batch))]
+        return decode_images(_encoded(columns[0], source, first_row), names, image_size)
+    if roles.kind == "lists":
+        return [_dense(columns[0], roles.inputs[0], source)]
+    return [np.column_stack([_to_float32(column) for column in columns])]
+
+
+def _read_ids(batch: pa.RecordBatch, roles: _Roles, source: str, first_row: int) -> NumpyArray:
+    if roles.id is None:
+        return np.arange(first_row, first_row + len(batch))
+    return _read_column(batch, roles.id, source, first_row)
+
+
+def _read_column(batch: pa.RecordBatch, name: str, source: str, first_row: int) -> NumpyArray:
+    column = batch.column(name)
+    _refuse_nulls(column, name, source, first_row)
+    return _to_numpy(column)
 
 
 def _schema(files: Sequence[Path]) -> pa.Schema:
@@ -113,26 +130,27 @@ def _schema(files: Sequence[Path]) -> pa.Schema:
 
 
 def _open(path: Path) -> pq.ParquetFile:
-    try:
+    with _reading(path):
         return pq.ParquetFile(path)
-    except FileNotFoundError as error:
-        raise StoreError(f"there is no file {path}.", hint="check the spelling") from error
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(
-            f"{path} is not a readable Parquet file: {error}",
-            hint="is the file complete? Fetch or write it again",
-        ) from error
 
 
 def _batches(files: Sequence[Path], roles: _Roles) -> Iterator[pa.RecordBatch]:
     for path in files:
-        opened = _open(path)
-        try:
-            yield from opened.iter_batches(_BATCH_ROWS, columns=roles.all)
-        except (OSError, pa.ArrowException) as error:
-            raise StoreError(
-                f"{path} is damaged: {error}", hint="is the file complete? Fetch or write it again"
-            ) from error
+        with _reading(path):
+            yield from _open(path).iter_batches(_BATCH_ROWS, columns=roles.all)
+
+
+@contextmanager
+def _reading(source: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StoreError(f"there is no file {source}.", hint="check the spelling") from error
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise StoreError(
+            f"{source} is not a readable Parquet file: {error}",
+            hint="is it complete? Fetch or write it again",
+        ) from error
 
 
 def _find_roles(schema: pa.Schema, source: str, input_column: str | None, label_column: str | None) -> _Roles:

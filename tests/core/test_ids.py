@@ -13,6 +13,10 @@ def test_integers_become_int64(ids):
     assert checked.tolist() == [3, 1, 2]
 
 
+def test_no_ids_are_integers():
+    assert check_ids([]).dtype == np.int64
+
+
 def test_strings_stay_strings():
     assert check_ids(["b", "a"]).tolist() == ["b", "a"]
     assert check_ids(np.array(["b", "aaa"], dtype=object)).dtype.kind == "U"
