@@ -12,6 +12,7 @@ import numpy as np
 from .arrays import Array, NumpyArray, to_numpy
 from .atomic import atomic_path
 from .errors import PruneKitError, StoreError
+from .ids import check_ids
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,24 +183,8 @@ def _labels_from(column: Any) -> Any:
 
 
 def _as_ids(ids: Array) -> NumpyArray:
-    array = to_numpy(ids)
-    if array.dtype.kind == "O" and all(isinstance(each, str) for each in array):
-        array = array.astype(np.str_)
-    if array.ndim != 1 or array.dtype.kind not in "iuU":
-        raise PruneKitError(
-            "`ids` must be integers or strings, shape (n,); "
-            f"got shape {array.shape} and dtype {array.dtype}."
-        )
-    if array.dtype.kind != "U":
-        array = array.astype(np.int64)
-    distinct, counts = np.unique(array, return_counts=True)
-    if len(distinct) < len(array):
-        doubled = ", ".join(map(str, distinct[counts > 1][:5]))
-        raise PruneKitError(
-            f"every id must be there once; {int((counts > 1).sum())} are there more than once: {doubled}.",
-            hint="a distributed sampler repeats examples to fill its last batch: keep one row per id",
-        )
-    return array
+    checked = check_ids(ids)
+    return checked if checked.dtype.kind == "i" else checked.astype(np.str_)
 
 
 def _as_labels(labels: Array, n: int) -> NumpyArray:

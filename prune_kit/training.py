@@ -93,14 +93,17 @@ def stream_seed(seed: int, stream: str, epoch: int = 0) -> int:
 
 def check_seeds(seeds: int | Sequence[int]) -> list[int]:
     """The seeds as a list, ascending: `seeds` of them from 0 on, or those that it names."""
-    named = list(range(seeds)) if is_whole_number(seeds, at_least=1) else seeds
+    named: Any = seeds
+    if isinstance(seeds, int) and is_whole_number(seeds, at_least=1):
+        named = range(seeds)
     if (
         isinstance(named, (int, float, str))
-        or not len(named)
+        or not named
         or not all(is_whole_number(each, at_least=0) for each in named)
     ):
         raise PruneKitError(
-            f"`seeds` must be a whole number of 1 or more, or a list of whole numbers of 0 or more; got {seeds!r}."
+            "`seeds` must be a whole number of 1 or more, or a list of whole numbers of 0 or more; "
+            f"got {seeds!r}."
         )
     if len(set(named)) < len(named):
         raise PruneKitError(f"`seeds` must name each seed once; got {list(named)}.")
@@ -114,7 +117,8 @@ def check_epochs(epochs: int, at_epochs: Sequence[int] | None) -> list[int]:
     chosen = [epochs] if at_epochs is None else list(at_epochs)
     if not chosen or not all(is_whole_number(each, at_least=0) and each <= epochs for each in chosen):
         raise PruneKitError(
-            f"`at_epochs` must be whole numbers from 0 (initialisation) to `epochs`, {epochs}; got {at_epochs!r}."
+            f"`at_epochs` must be whole numbers from 0 (initialisation) to `epochs`, {epochs}; "
+            f"got {at_epochs!r}."
         )
     return sorted({int(each) for each in chosen})
 
@@ -132,7 +136,9 @@ class SeedPlan:
         return self.epochs[-1]
 
 
-def what_is_left(run: Run, seeds: Sequence[int], epochs: Sequence[int], *, checkpoints: bool) -> list[SeedPlan]:
+def what_is_left(
+    run: Run, seeds: Sequence[int], epochs: Sequence[int], *, checkpoints: bool
+) -> list[SeedPlan]:
     """The seeds with something left to do, each with its epochs."""
     done = set(run.parts())
     plans = []

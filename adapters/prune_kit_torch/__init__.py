@@ -1,1 +1,35 @@
-"""The PyTorch adapter."""
+"""The PyTorch adapter: importing it is the opt-in to torch. The module itself has the adapter's verbs."""
+
+from __future__ import annotations
+
+try:
+    import torch as _torch  # noqa: F401 - a missing extra is told before anything else fails
+except ImportError as error:
+    from prune_kit.errors import MissingExtraError
+
+    raise MissingExtraError(
+        f"PyTorch cannot be imported: {error}.", hint='pip install "prune-kit[torch]"'
+    ) from error
+
+from .checkpoint_scoring import score_checkpoints
+from .checkpoints import load_checkpoint, save_checkpoint
+from .inference import Batch, predict
+from .models import MODELS, built_in_model
+from .scoring import score
+from .sources import ArraySource, as_source
+from .training import Training, train_seeds
+
+__all__ = [
+    "MODELS",
+    "ArraySource",
+    "Batch",
+    "Training",
+    "as_source",
+    "built_in_model",
+    "load_checkpoint",
+    "predict",
+    "save_checkpoint",
+    "score",
+    "score_checkpoints",
+    "train_seeds",
+]

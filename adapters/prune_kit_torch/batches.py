@@ -1,0 +1,154 @@
+"""What a batch is: tuples and dicts of many shapes become ids, inputs and labels; outputs become logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from prune_kit.errors import PruneKitError
+
+Inputs: TypeAlias = Tensor | tuple[Any, ...] | dict[str, Any]
+"""One tensor, a tuple of positional arguments, or a dict of keyword arguments of the model."""
+Ids: TypeAlias = npt.NDArray[Any]
+
+LABEL_KEYS = ("labels", "label", "targets", "target", "y")
+ID_KEYS = ("ids", "id", "example_id", "example_ids")
+INPUT_KEYS = ("inputs", "input", "x", "image", "images", "features")
+
+
+class RawBatch(NamedTuple):
+    """A batch as the data gives it."""
+
+    ids: Ids | None
+    """Names of the examples, shape (b,): int64 or strings; None where the data brings none."""
+    inputs: Inputs
+    labels: Tensor
+    """Class indices (b,), or soft labels (b, c)."""
+
+
+def split_batch(batch: Any) -> RawBatch:
+    """Take a batch apart: (x, y), (x, y, ids), or a dict as Hugging Face datasets give it.
+
+    Raises
+    ------
+    PruneKitError
+        If it is none of these.
+    """
+    if isinstance(batch, Mapping):
+        return _split_mapping(batch)
+    if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
+        inputs = tuple(batch[0]) if isinstance(batch[0], (tuple, list)) else batch[0]
+        if isinstance(inputs, Mapping):
+            inputs = dict(inputs)
+        labels = _as_labels(batch[1])
+        return RawBatch(_as_ids(batch[2], len(labels)) if len(batch) == 3 else None, inputs, labels)
+    size = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
+    raise PruneKitError(
+        f"a batch must be (inputs, labels), (inputs, labels, ids) or a dict with labels; "
+        f"got {type(batch).__name__}{size}.",
+        hint="give several inputs as ((a, b), labels) or as a dict whose keys the model's forward names",
+    )
+
+
+def _split_mapping(batch: Mapping[str, Any]) -> RawBatch:
+    rest = dict(batch)
+    label_key = next((key for key in LABEL_KEYS if key in rest), None)
+    if label_key is None:
+        raise PruneKitError(
+            f"a batch given as a dict must have labels under one of {', '.join(LABEL_KEYS)}; "
+            f"its keys are {', '.join(map(str, batch))}."
+        )
+    labels = _as_labels(rest.pop(label_key))
+    id_key = next((key for key in ID_KEYS if key in rest), None)
+    ids = _as_ids(rest.pop(id_key), len(labels)) if id_key else None
+    # A single entry under a usual name of "the input" is an argument by position: forwards name it variously.
+    if len(rest) == 1 and next(iter(rest)) in INPUT_KEYS:
+        return RawBatch(ids, next(iter(rest.values())), labels)
+    return RawBatch(ids, rest, labels)
+
+
+def _as_labels(labels: Any) -> Tensor:
+    tensor = labels if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels))
+    if tensor.ndim == 2 and tensor.shape[1] == 1 and not tensor.is_floating_point():
+        tensor = tensor[:, 0]
+    if tensor.ndim not in (1, 2):
+        raise PruneKitError(
+            f"labels must have shape (b,), or (b, classes) where they are soft; got {tuple(tensor.shape)}."
+        )
+    return tensor if tensor.is_floating_point() else tensor.long()
+
+
+def _as_ids(ids: Any, n: int) -> Ids:
+    array = ids.cpu().numpy() if isinstance(ids, Tensor) else np.asarray(ids)
+    if array.shape != (n,) or array.dtype.kind not in "iuU":
+        raise PruneKitError(
+            f"ids must be integers or strings, one per example: shape ({n},); "
+            f"got shape {array.shape} and dtype {array.dtype}.",
+            hint="a tuple's third entry is taken for ids",
+        )
+    return array if array.dtype.kind == "U" else array.astype(np.int64)
+
+
+def to_device(inputs: Any, device: torch.device, *, channels_last: bool = False) -> Any:
+    """`inputs` with every tensor in it on `device`; images (4 dimensions) in channels_last where asked."""
+    if isinstance(inputs, Tensor):
+        layout = torch.channels_last if channels_last and inputs.ndim == 4 else torch.preserve_format
+        return inputs.to(device, non_blocking=True, memory_format=layout)
+    if isinstance(inputs, dict):
+        return {key: to_device(value, device, channels_last=channels_last) for key, value in inputs.items()}
+    if isinstance(inputs, (tuple, list)):
+        return tuple(to_device(value, device, channels_last=channels_last) for value in inputs)
+    return inputs
+
+
+def forward(model: nn.Module, inputs: Inputs) -> Tensor:
+    """The logits of `model`, whatever it wraps them in; shape (b, c).
+
+    Raises
+    ------
+    PruneKitError
+        If the output holds no tensor of shape (b, c).
+    """
+    if isinstance(inputs, dict):
+        output = model(**inputs)
+    elif isinstance(inputs, tuple):
+        output = model(*inputs)
+    else:
+        output = model(inputs)
+    return logits_of(output)
+
+
+def logits_of(output: Any) -> Tensor:
+    """The logits in a model's output: a tensor, `.logits`, ["logits"], or the first of a tuple."""
+    logits = output
+    if isinstance(output, Mapping) and "logits" in output:
+        logits = output["logits"]
+    elif hasattr(output, "logits"):
+        logits = output.logits
+    elif isinstance(output, (tuple, list)) and output:
+        logits = output[0]
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        shape = f" of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else ""
+        raise PruneKitError(
+            f"the model must give logits of shape (batch, classes); got {type(logits).__name__}{shape}.",
+            hint="a tensor, an object with .logits, a dict with 'logits', or a tuple that begins with them",
+        )
+    return logits
+
+
+def check_fit(logits: Tensor, labels: Tensor) -> None:
+    """Refuse logits that do not fit the labels: another number of rows or classes."""
+    if len(logits) != len(labels):
+        raise PruneKitError(
+            f"the model gave {len(logits)} rows of logits for {len(labels)} labels.",
+            hint="it must give one row of logits per example",
+        )
+    if labels.ndim == 2 and labels.shape[1] != logits.shape[1]:
+        raise PruneKitError(
+            f"the model gives {logits.shape[1]} classes, the labels have {labels.shape[1]} columns."
+        )

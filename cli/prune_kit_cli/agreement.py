@@ -1,0 +1,36 @@
+"""How well seeds and epochs agree, as lines for people, and the warning that scores were taken too early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prune_kit.summary import EARLY_AGREEMENT
+
+from .output import text_table
+
+
+def agreement_lines(rows: Sequence[Mapping[str, Any]], score: str) -> list[str]:
+    """A table of the agreement of the ranking by `score`, epoch by epoch."""
+    if not rows or (rows[0]["seeds"] < 2 and len(rows) < 2):
+        return []
+    header = ("epoch", "seeds", "between seeds", "with the last epoch")
+    cells = [(row["epoch"], row["seeds"], row["agreement"], row["with_last"]) for row in rows]
+    return [f"rank agreement of {score} (Spearman; 1 = the same order):", *text_table(header, cells)]
+
+
+def too_early(rows: Sequence[Mapping[str, Any]], epoch: int) -> str | None:
+    """What to say if seeds disagree at `epoch`, or later epochs disagree with it; None if neither does."""
+    row = next(each for each in rows if each["epoch"] == epoch)
+    found = [
+        f"{what} is {row[key]:.2f}"
+        for key, what in (("agreement", "between seeds"), ("with_last", "with the last epoch"))
+        if row[key] is not None and row[key] < EARLY_AGREEMENT
+    ]
+    if not found:
+        return None
+    return (
+        f"scores at epoch {epoch} may be taken too early: their rank agreement {' and '.join(found)}, below "
+        f"{EARLY_AGREEMENT}. A subset chosen by them can be worse than a random one. Score at a later epoch "
+        "(--at-epochs), or with more seeds."
+    )

@@ -1,0 +1,147 @@
+"""`prunekit prune`: choose the subset to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from prune_kit.classes import ClassCount, class_counts
+from prune_kit.errors import PruneKitError
+from prune_kit.select import keep_easiest, keep_hardest, keep_random, keep_window
+from prune_kit.subset_file import write_ids
+from prune_kit.table import ScoreTable
+
+from .output import json_option, show, text_table, warn
+from .parameters import Size
+
+_MOST_CLASSES = 20
+
+
+@click.command()
+@click.argument("scores", type=click.Path(path_type=Path))
+@click.option(
+    "--keep", type=Size(), required=True, help="How much stays: a fraction (0.5) or a count (25000)."
+)
+@click.option(
+    "--offset",
+    type=Size(),
+    default=None,
+    help="How many of the lowest-scoring examples are left out first: a fraction or a count; "
+    "--method window.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["hardest", "easiest", "window", "random"]),
+    default=None,
+    help="[default: hardest; window with --offset]",
+)
+@click.option("--per-class", is_flag=True, help="Keep the same share of every class.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of --method random.")
+@click.option("--column", default="score", show_default=True, help="The column to go by.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Where the kept ids go: .parquet, .txt, .npy or .csv.",
+)
+@json_option
+def prune(
+    scores: Path,
+    keep: float,
+    offset: float | None,
+    method: str | None,
+    per_class: bool,
+    seed: int,
+    column: str,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Choose which examples of SCORES (a file of `prunekit aggregate`) to keep, and write their ids.
+
+    hardest: the highest scores. window: the lowest are left out up to --offset, the next --keep stay (the
+    paper's Figure 2: with wrong labels among the hardest, leave the very hardest out by keeping fewer
+    after an offset). Always exactly as many as asked for; ties go by position.
+    """
+    method = method or ("hardest" if offset is None else "window")
+    if (offset is not None) != (method == "window"):
+        raise click.UsageError(
+            "--method window needs --offset."
+            if offset is None
+            else f"--offset does not go with --method {method}."
+        )
+    table = ScoreTable.read(scores)
+    kept_rows = _choose(table, method, keep, offset, per_class, seed, column)
+    kept = table.take(kept_rows)
+    chosen = {
+        "method": method,
+        "keep": keep,
+        "offset": offset,
+        "per_class": per_class,
+        "seed": seed if method == "random" else None,
+        "of": table.provenance,
+    }
+    write_subset(out, kept, chosen)
+    counts = class_counts(table.labels, kept_rows) if table.labels.ndim == 1 else []
+    result = {
+        "out": str(out),
+        "method": method,
+        "examples": len(table),
+        "kept": len(kept),
+        "classes": [count._asdict() for count in counts],
+    }
+    lines = [f"{out}: kept {len(kept):,} of {len(table):,} examples ({method})"]
+    lines += _class_lines(counts, table.provenance.get("config", {}).get("class_names") or [])
+    show(as_json, result, lines)
+    gone = [str(count.label) for count in counts if not count.kept]
+    if gone and len(kept):
+        named = ", ".join(gone[:10])
+        warn(f"nothing is kept of {len(gone)} classes ({named}); --per-class keeps a share of each.")
+
+
+def _class_lines(counts: Sequence[ClassCount], names: Sequence[str]) -> list[str]:
+    """How many of each class there were and are kept; of many classes those that lose most and least."""
+    rows = [
+        (
+            names[c.label] if isinstance(c.label, int) and c.label < len(names) else str(c.label),
+            c.before,
+            c.kept,
+            c.kept / c.before,
+        )
+        for c in counts
+    ]
+    lines = []
+    if len(rows) > _MOST_CLASSES:
+        lines.append(f"{len(rows)} classes; those that lose most and least:")
+        rows.sort(key=lambda row: row[-1])
+        rows = rows[: _MOST_CLASSES // 2] + rows[-_MOST_CLASSES // 2 :]
+    return lines + text_table(("class", "before", "kept", "share"), rows) if rows else []
+
+
+def _choose(
+    table: ScoreTable, method: str, keep: float, offset: float | None, per_class: bool, seed: int, column: str
+) -> Any:
+    labels = table.labels if per_class else None
+    if labels is not None and labels.ndim != 1:
+        raise PruneKitError("--per-class needs class indices; the labels of this file are soft.")
+    size: dict[str, Any] = {"count": keep} if isinstance(keep, int) else {"fraction": keep}
+    if method == "random":
+        return keep_random(len(table), seed=seed, labels=labels, **size)
+    if column not in table and column == "score":
+        raise PruneKitError(
+            f"there is no column 'score'; the columns are {', '.join(table)}.",
+            hint="average over the seeds first (`prunekit aggregate`), or name a --column",
+        )
+    if offset is not None:
+        return keep_window(table[column], offset=offset, labels=labels, **size)
+    return (keep_hardest if method == "hardest" else keep_easiest)(table[column], labels=labels, **size)
+
+
+def write_subset(out: Path, kept: ScoreTable, provenance: dict[str, Any]) -> None:
+    """Write the kept ids; a Parquet file has the other columns and the provenance too."""
+    if out.suffix == ".parquet":
+        ScoreTable(kept.ids, kept.labels, kept.columns, provenance).to_parquet(out)
+    else:
+        write_ids(out, kept.ids)

@@ -1,0 +1,213 @@
+"""`prunekit score`: train seeds (or take checkpoints, or saved logits) and score every example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from prune_kit.scores import SCORE_NAMES
+from prune_kit.store import Run
+from prune_kit.summary import agreement_by_epoch
+from prune_kit.training import AUGMENTATIONS, PRECISIONS
+
+from .agreement import agreement_lines, too_early
+from .locate import is_import_spec
+from .output import json_option, show, warn
+from .parameters import Epochs, Seeds
+from .score_sources import score_arrays, score_with_adapter
+
+_FRAMEWORKS = ("torch", "tensorflow", "onnx", "arrays")
+# Options that say something about one way of scoring only.
+_OF_ARRAYS = ("logits", "labels", "ids", "probabilities")
+_OF_TRAINING = (
+    "seeds",
+    "epochs",
+    "save_checkpoints",
+    "learning_rate",
+    "weight_decay",
+    "augmentation",
+    "precision",
+    "channels_last",
+)
+_OF_MODELS = (
+    *_OF_TRAINING,
+    "model",
+    "data",
+    "checkpoint",
+    "batch_size",
+    "device",
+    "label_column",
+    "image_size",
+)
+
+
+@click.command()
+@click.option(
+    "--framework",
+    type=click.Choice(_FRAMEWORKS),
+    required=True,
+    help="What computes, or computed, the logits.",
+)
+@click.option(
+    "--data",
+    default="digits",
+    show_default=True,
+    metavar="DATA",
+    help="digits; a Parquet file or folder (images or feature columns); a folder of class folders of images; "
+    ".npz; or package.module:attribute.",
+)
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="small-cnn, simple-cnn, resnet18, resnet50, mlp; or package.module:attribute that makes a model. "
+    "[default: small-cnn for digits, resnet18 for images, mlp for feature vectors]",
+)
+@click.option("--seeds", type=Seeds(), default="10", show_default=True, help="How many (10), or which (0-9).")
+@click.option(
+    "--epochs", type=click.IntRange(min=0), help="How long each seed is trained. [default: 20; 6 for digits]"
+)
+@click.option(
+    "--at-epochs",
+    type=Epochs(),
+    help="Completed epochs to score at, such as 5,10; 0 is initialisation. [default: halfway and the last]",
+)
+@click.option(
+    "--score",
+    "scores",
+    multiple=True,
+    default=("el2n",),
+    show_default=True,
+    metavar="NAME",
+    help=f"A score; may be repeated: {', '.join(SCORE_NAMES)}.",
+)
+@click.option(
+    "--checkpoint",
+    multiple=True,
+    metavar="GLOB",
+    help="Score these weights (.safetensors, or .pt of a state_dict) and train nothing; each file is a seed.",
+)
+@click.option(
+    "--save-checkpoints", is_flag=True, help="Keep the weights of every seed at every scored epoch."
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    help="Examples in a training step [default: 128]; with --checkpoint, at a time [default: 256].",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Times 0.2 after epochs 60, 120 and 160. [default: 0.1; 0.05 for digits]",
+)
+@click.option("--weight-decay", type=click.FloatRange(min=0), help="[default: 5e-4]")
+@click.option(
+    "--augmentation",
+    type=click.Choice(AUGMENTATIONS),
+    help="Of images while training. [default: crop-flip for images, none for digits]",
+)
+@click.option("--device", help="cpu, cuda or cuda:N. [default: cuda where there is one]")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="float32",
+    show_default=True,
+    help="Of training; scores are always taken in float32.",
+)
+@click.option(
+    "--channels-last", is_flag=True, help="Lay images and weights out channels last (faster on GPUs)."
+)
+@click.option(
+    "--label-column", help="The column of labels in Parquet data. [default: label, labels, target or y]"
+)
+@click.option(
+    "--image-size", type=click.IntRange(min=1), help="Resize images to this side, and crop the rest."
+)
+@click.option(
+    "--logits",
+    multiple=True,
+    metavar="GLOB",
+    help="With --framework arrays: .npy or .npz of shape (n, classes), a seed each, or (seeds, n, classes).",
+)
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="With --framework arrays: .npy of shape (n,), or .npz."
+)
+@click.option(
+    "--ids", type=click.Path(path_type=Path), help="With --framework arrays: .npy. [default: positions]"
+)
+@click.option("--probabilities", is_flag=True, help="With --framework arrays: the files hold probabilities.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The run directory. [default: runs/DATA-FRAMEWORK]",
+)
+@json_option
+@click.pass_context
+def score(ctx: click.Context, /, framework: str, out: Path | None, as_json: bool, **options: Any) -> None:
+    """Score every example, early in training, for several seeds, into a run directory.
+
+    With nothing but --framework torch it runs on the handwritten digits that ship with scikit-learn.
+    The same command again goes on with a run that was interrupted; with more seeds, it adds them.
+    """
+    _check_usage(ctx, framework)
+    options["scores"] = tuple(name.strip() for given in options["scores"] for name in given.split(","))
+    out = out or Path("runs") / _default_name(framework, options)
+    if not as_json:
+        click.echo(f"run directory: {out}")
+    is_saved = framework == "arrays"
+    run = score_arrays(out, options) if is_saved else score_with_adapter(framework, out, options)
+    _report(run, options["scores"][0], as_json)
+
+
+def _check_usage(ctx: click.Context, framework: str) -> None:
+    """Refuse options that this way of scoring would ignore."""
+    source = click.core.ParameterSource.COMMANDLINE
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) is source}
+    if framework == "arrays":
+        _refuse(given, _OF_MODELS, "goes with the logits of --framework arrays, which exist already")
+        if "logits" not in given:
+            raise click.UsageError(
+                "--framework arrays needs --logits, such as --logits 'seed*.npy' --labels labels.npy."
+            )
+    else:
+        _refuse(given, _OF_ARRAYS, f"goes with --framework {framework}, only with --framework arrays")
+    if "checkpoint" in given:
+        _refuse(given, _OF_TRAINING, "goes with --checkpoint: nothing is trained")
+
+
+def _refuse(given: set[str], names: tuple[str, ...], why: str) -> None:
+    wrong = ["--" + name.replace("_", "-") for name in names if name in given]
+    if wrong:
+        raise click.UsageError(f"None of {', '.join(wrong)} {why}.")
+
+
+def _default_name(framework: str, options: dict[str, Any]) -> str:
+    source: str = options["logits"][0] if framework == "arrays" else options["data"]
+    stem = source.rpartition(":")[2] if is_import_spec(source) else Path(source).name.partition(".")[0]
+    return f"{stem.strip('*?[]') or 'logits'}-{framework}"
+
+
+def _report(run: Run, name: str, as_json: bool) -> None:
+    rows = agreement_by_epoch(run, score=name)
+    examples = run.config["data"]["examples"]
+    result = {
+        "run": str(run.path),
+        "examples": examples,
+        "seeds": run.seeds,
+        "epochs": run.epochs,
+        "scores": run.config["scores"],
+        "parts": len(run.parts()),
+        "agreement": rows,
+    }
+    lines = [
+        f"scored {examples:,} examples: {len(run.seeds)} seeds at epochs {', '.join(map(str, run.epochs))}",
+        *agreement_lines(rows, name),
+        "",
+        "next: average over the seeds, then keep what matters",
+        f"  prunekit aggregate {run.path} --out scores.parquet",
+        "  prunekit prune scores.parquet --keep 0.5 --out kept.parquet",
+    ]
+    show(as_json, result, lines)
+    if message := too_early(rows, rows[-1]["epoch"]):
+        warn(message)

@@ -1,0 +1,127 @@
+"""From the options of `prunekit score` to the verbs of the core and the adapters."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from prune_kit.data import Examples, load_examples
+from prune_kit.errors import PruneKitError
+from prune_kit.saved_logits import score_saved_logits
+from prune_kit.store import Run
+from prune_kit.training import Recipe
+
+from .locate import adapter, import_attribute, is_import_spec
+
+# Found on the digits (examples/README.md): at these epochs the seeds agree, and the hardest half that they
+# choose trains as well as all of the data.
+_DIGITS = {"epochs": 6, "learning_rate": 0.05}
+_EPOCHS = 20
+
+
+def score_arrays(out: Path, options: dict[str, Any]) -> Run:
+    """Score the saved logits that the options name."""
+    return score_saved_logits(
+        _files(options["logits"], "--logits"),
+        options["labels"],
+        run=out,
+        ids=options["ids"],
+        epoch=_only_epoch(options["at_epochs"], "the logits") or 0,
+        scores=options["scores"],
+        from_logits=not options["probabilities"],
+    )
+
+
+def score_with_adapter(framework: str, out: Path, options: dict[str, Any]) -> Run:
+    """Score with the adapter for `framework`: its checkpoints, or seeds that it trains."""
+    verbs = adapter(framework)
+    data = _data(options)
+    is_digits = options["data"].partition(":")[0] == "digits"
+    is_image = isinstance(data, Examples) and data.inputs.ndim == 4
+    model = options["model"] or ("small-cnn" if is_digits else "resnet18" if is_image else "mlp")
+    described = {"data_source": options["data"], "model_name": model}
+    if isinstance(data, Examples) and data.class_names is not None:
+        described["class_names"] = list(data.class_names)
+    common = {
+        "run": out,
+        "scores": options["scores"],
+        "device": options["device"],
+        "described": described,
+        "progress": True,
+    }
+    make_model = _make_model(verbs, model, data)
+    run: Run
+    if options["checkpoint"]:
+        run = verbs.score_checkpoints(
+            make_model,
+            data,
+            _files(options["checkpoint"], "--checkpoint"),
+            epoch=_only_epoch(options["at_epochs"], "the checkpoints"),
+            score_batch_size=options["batch_size"],
+            **common,
+        )
+        return run
+    recipe = {
+        "batch_size": options["batch_size"],
+        "learning_rate": options["learning_rate"] or (_DIGITS["learning_rate"] if is_digits else None),
+        "weight_decay": options["weight_decay"],
+        "augmentation": options["augmentation"] or ("crop-flip" if is_image and not is_digits else None),
+    }
+    epochs = options["epochs"]
+    if epochs is None:
+        epochs = max(options["at_epochs"] or [_DIGITS["epochs"] if is_digits else _EPOCHS])
+    run = verbs.train_seeds(
+        make_model,
+        data,
+        seeds=options["seeds"],
+        epochs=epochs,
+        at_epochs=options["at_epochs"] or sorted({(epochs + 1) // 2, epochs}),
+        recipe=Recipe(**{name: value for name, value in recipe.items() if value is not None}),
+        precision=options["precision"],
+        channels_last=options["channels_last"],
+        checkpoints=options["save_checkpoints"],
+        **common,
+    )
+    return run
+
+
+def _data(options: dict[str, Any]) -> Any:
+    source = options["data"]
+    if source.startswith("digits:") or not is_import_spec(source):
+        return load_examples(source, image_size=options["image_size"], label_column=options["label_column"])
+    data = import_attribute(source, "--data")
+    # A function or class makes the data; a data set that happens to be callable has a length.
+    return data() if callable(data) and (isinstance(data, type) or not hasattr(data, "__len__")) else data
+
+
+def _make_model(verbs: Any, model: str, data: Any) -> Any:
+    if not is_import_spec(model):
+        return verbs.built_in_model(model, data)
+    make_model = import_attribute(model, "--model")
+    if not callable(make_model):
+        raise PruneKitError(
+            f"--model {model} must be a class or function that makes a model; "
+            f"got {type(make_model).__name__}."
+        )
+    return make_model
+
+
+def _only_epoch(epochs: list[int] | None, what: str) -> int | None:
+    if epochs is not None and len(epochs) > 1:
+        raise click.UsageError(f"--at-epochs must be the one epoch that {what} are from.")
+    return epochs[0] if epochs else None
+
+
+def _files(patterns: Sequence[str], option: str) -> list[str]:
+    files: list[str] = []
+    for pattern in patterns:
+        # Sorted, so that the same files are the same seeds.
+        found = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207 - absolute patterns
+        if not found:
+            raise PruneKitError(f"{option} {pattern}: no file has such a name.")
+        files += found
+    return files
