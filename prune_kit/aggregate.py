@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, as_array, like, namespace, to_numpy
+from .arrays import Array, as_array, float_name, like, namespace, to_numpy, wide_float
 from .errors import PruneKitError
 from .ids import some
 
@@ -23,7 +23,7 @@ def mean_over_seeds(scores: object, /) -> Array:
     -------
     array of shape (n,)
         In the library, on the device and in the float type of `scores` (half precision: float32;
-        integers: the library's widest float), accumulated in float64 where the device has it. An example
+        integers: the library's default float), accumulated in float64 where the device has it. An example
         with an infinite score in one seed (never learned) has an infinite mean.
 
     Raises
@@ -114,7 +114,7 @@ def rank_agreement(scores: object, /) -> Array:
         row = reference[seed, :]
         _check_row(row, f"scores[{seed}]")
         if xp.isdtype(row.dtype, "real floating"):
-            row = xp.astype(row, _widest_float(row))  # SciPy does not know bfloat16
+            row = xp.astype(row, wide_float(row))  # SciPy does not know bfloat16
         ranks[seed] = rankdata(to_numpy(row))
     ranks -= (ranks.shape[1] + 1) / 2  # the mean rank, ties or not
     products = ranks @ ranks.T
@@ -122,8 +122,7 @@ def rank_agreement(scores: object, /) -> Array:
     with np.errstate(invalid="ignore"):  # a constant seed: 0 / 0
         agreement = np.clip(products / np.sqrt(np.outer(squares, squares)), -1.0, 1.0)
     np.fill_diagonal(agreement, 1.0)
-    is_single = xp.finfo(_result_type(reference)).bits == 32
-    return like(agreement.astype(np.float32 if is_single else np.float64), reference)
+    return like(agreement.astype(float_name(reference)), reference)
 
 
 class SeedAverage:
@@ -200,7 +199,7 @@ class SeedAverage:
         xp = namespace(row) if self._mean is None else namespace(self._mean, row)
         _check_row(row, name)
         new_type = _result_type(row)
-        values = xp.astype(row, _widest_float(row))
+        values = xp.astype(row, wide_float(row))
         # An infinity would turn the running sums into NaN, so it is kept apart.
         infinite = xp.isinf(values)
         if self._count == 0:
@@ -256,18 +255,5 @@ def _check_row(row: Array, name: str) -> None:
         )
 
 
-def _widest_float(row: Array) -> Any:
-    """float64, or float32 where the library (JAX without x64) or the device (Apple's) has no float64."""
-    xp = namespace(row)
-    available = xp.__array_namespace_info__().dtypes(
-        device=getattr(row, "device", None), kind="real floating"
-    )
-    return available.get("float64", xp.float32)
-
-
 def _result_type(row: Array) -> Any:
-    """Return the float type of the scores; float32 for half precision, the widest for integers."""
-    xp = namespace(row)
-    if xp.isdtype(row.dtype, "integral"):
-        return _widest_float(row)
-    return row.dtype if xp.finfo(row.dtype).bits >= 32 else xp.float32
+    return getattr(namespace(row), float_name(row))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ..errors import PruneKitError
@@ -71,6 +72,11 @@ def is_label_like(name: str) -> bool:
     """Whether a column, by its name, holds labels, and so must never be taken for a feature."""
     lower = name.lower()
     return lower in LABEL_NAMES or lower.endswith(("_label", "_labels", "_target"))
+
+
+def is_index(name: str) -> bool:
+    """Whether a column is the row index that pandas writes along, which is no feature."""
+    return re.fullmatch(r"__index_level_\d+__", name) is not None
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:

@@ -38,11 +38,12 @@ def load_examples(
           450 to test, or all; ids are positions in `sklearn.datasets.load_digits()`;
         - a Parquet file, a folder of them, or a pattern (``data/train-*.parquet``), read in the order of
           their names: images in the Hugging Face layout or as plain bytes, else one column of lists of
-          numbers, else all columns of numbers. Class names are taken from the Hugging Face metadata. A
-          column ``id`` gives the ids, else they are positions;
+          numbers, else all columns of numbers but those named like labels. Class names are taken from
+          the Hugging Face metadata. A column ``id`` gives the ids, else they are positions;
         - an .npz file with inputs and labels under usual keys (``x`` and ``y``, ``images`` and ``labels``,
           ``x_train`` and ``y_train`` ...), and perhaps ``ids``;
-        - an .npy file, which is memory-mapped, with `labels`;
+        - an .npy file with `labels`: uint8 and float32 stay memory-mapped, other types are converted in
+          memory;
         - a folder of class folders of images; ids are paths relative to it.
     image_size
         Resize the short side of images to this many pixels, and cut out the centre.

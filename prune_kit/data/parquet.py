@@ -20,6 +20,7 @@ from .columns import (
     IMAGE_NAMES,
     LABEL_NAMES,
     chosen_or_usual,
+    is_index,
     is_label_like,
     listed,
     only_or_usual,
@@ -163,7 +164,11 @@ def _find_roles(schema: pa.Schema, source: str, input_column: str | None, label_
         chosen_or_usual(input_column, (), names, what="inputs", option="input_column", source=source)
         candidates = [input_column]
     else:
-        candidates = [name for name in names if name not in (label, ids) and not is_label_like(name)]
+        candidates = [
+            name
+            for name in names
+            if name not in (label, ids) and not is_label_like(name) and not is_index(name)
+        ]
     types = {name: schema.field(name).type for name in candidates}
     images = [name for name in candidates if _is_image(types[name])]
     if image := only_or_usual(images, IMAGE_NAMES, what="image", option="input_column", source=source):

@@ -110,6 +110,7 @@ def test_features_in_columns_never_take_a_label(tmp_path):
         "height": [0.5, 0.25],
         "round": [True, False],
         "comment": ["x", "y"],
+        "__index_level_0__": [100, 200],
     }
     examples = load_examples(write(tmp_path / "x.parquet", columns))
     assert examples.inputs.tolist() == [[1.0, 0.5, 1.0], [2.0, 0.25, 0.0]]
