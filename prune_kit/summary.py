@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from .aggregate import mean_over_seeds, rank_agreement, standard_error
 from .arrays import NumpyArray
@@ -54,6 +53,8 @@ def aggregate_run(
     PruneKitError
         If the run has no such score or epoch, or its parts do not fit each other.
     """
+    from scipy import stats  # takes a second to import
+
     chosen = default_epoch(run) if epoch is None else epoch
     first: ScoreTable | None = None
     used, values, predicted, p_label = [], [], [], []

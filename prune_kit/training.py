@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
@@ -155,5 +154,7 @@ def what_is_left(
 
 def versions(*packages: str) -> dict[str, str]:
     """Versions of Python, the kit, NumPy and `packages`, for run.json."""
+    from importlib.metadata import version  # loads the email package: a tenth of `import prune_kit`
+
     found = {name: version(name) for name in ("prune-kit", "numpy", *packages)}
     return {"python": platform.python_version(), **found}
