@@ -288,22 +288,24 @@ def score_columns(
     scores: Sequence[str] = ("el2n",),
     from_logits: bool = True,
     features: object = None,
+    bias: bool = True,
 ) -> dict[str, Array]:
     """Several scores in one pass over the logits.
 
     Parameters
     ----------
     logits, labels, from_logits
-        As in `el2n`. The labels are integers (n,) or one-hot (n, c).
+        As in `el2n`.
     scores
         Names out of `SCORE_NAMES`.
-    features
-        Inputs of the last layer, which "grand_last_layer" needs (a bias is assumed).
+    features, bias
+        Inputs of the last layer, and whether it has a bias, for "grand_last_layer".
 
     Returns
     -------
     dict of str to Array
-        "predicted" (integers), "p_label" and each score, all (n,).
+        "predicted" (integers), "p_label" and each score, all (n,). Labels of shape (n, c) have no
+        "p_label": which column there is must not depend on whether their values are soft or one-hot.
 
     Raises
     ------
@@ -318,7 +320,8 @@ def score_columns(
     ['predicted', 'p_label', 'el2n', 'entropy']
     """
     check_score_names(scores)
-    wanted = ["predicted", "p_label", *scores]
+    is_soft = getattr(labels, "ndim", 1) == 2
+    wanted = ["predicted", *([] if is_soft else ["p_label"]), *scores]
     if "grand_last_layer" not in scores:
         return columns(logits, labels, wanted, from_logits=from_logits)
     if features is None:
@@ -328,5 +331,5 @@ def score_columns(
         )
     direct = [name for name in wanted if name != "grand_last_layer"]
     result = columns(logits, labels, list(dict.fromkeys([*direct, "el2n"])), from_logits=from_logits)
-    result["grand_last_layer"] = result["el2n"] * feature_scale(features, result["el2n"], bias=True)
+    result["grand_last_layer"] = result["el2n"] * feature_scale(features, result["el2n"], bias=bias)
     return {name: result[name] for name in wanted}

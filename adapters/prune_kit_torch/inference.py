@@ -27,6 +27,8 @@ class Batch(NamedTuple):
     """Shape (b, c), on the model's device, detached."""
     features: Tensor | None = None
     """Inputs of the last linear layer, shape (b, d), where they were asked for."""
+    bias: bool = True
+    """Whether that layer has a bias."""
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -129,8 +131,8 @@ def predict(
             # Entered for each batch: what the caller does between two batches is not in this mode.
             with inference_mode(model):
                 if last_layer is None:
-                    logits, at_last = forward(model, inputs), None
+                    logits, at_last, has_bias = forward(model, inputs), None, True
                 else:
-                    logits, at_last = last_layer.forward(inputs)
+                    logits, at_last, has_bias = last_layer.forward(inputs)
             check_fit(logits, labels)
-            yield Batch(ids, labels, logits.detach(), at_last)
+            yield Batch(ids, labels, logits.detach(), at_last, has_bias)

@@ -23,13 +23,8 @@ class LastLayer:
         self._model = model
         self._layer: nn.Linear | None = None
 
-    @property
-    def has_bias(self) -> bool:
-        """Whether the layer has a bias (known after the first `forward`)."""
-        return self._layer is not None and self._layer.bias is not None
-
-    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """Logits (b, c) of the model, and inputs (b, d) of its last linear layer.
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor, bool]:
+        """Logits (b, c) of the model, inputs (b, d) of its last linear layer, and whether that has a bias.
 
         Raises
         ------
@@ -56,7 +51,7 @@ class LastLayer:
         for layer, layer_inputs, output in reversed(seen):
             if layer_inputs.ndim == 2 and output.shape == logits.shape and torch.equal(output, logits):
                 self._layer = layer
-                return logits, layer_inputs
+                return logits, layer_inputs, layer.bias is not None
         raise PruneKitError(
             "no linear layer of the model gives its logits as they are, so there is no closed form for "
             "the gradients of the last layer.",

@@ -72,7 +72,9 @@ def score(
         for batch in batches:
             ids.append(batch.ids)
             labels.append(batch.labels)
-            of_batch = score_columns(batch.logits, batch.labels, scores=scores, features=batch.features)
+            of_batch = score_columns(
+                batch.logits, batch.labels, scores=scores, features=batch.features, bias=batch.bias
+            )
             for name, column in of_batch.items():
                 columns.setdefault(name, []).append(column)
             bar.update(len(batch.ids))

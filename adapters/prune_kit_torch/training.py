@@ -203,9 +203,12 @@ def train_seeds(
                 for training in trainer.epochs(plan, opened_run, shown):
                     if training.epoch not in plan.epochs:
                         continue
-                    table = score(
-                        training.model, source, scores=scores, batch_size=score_batch_size, device=where
-                    )
+                    try:
+                        table = score(
+                            training.model, source, scores=scores, batch_size=score_batch_size, device=where
+                        )
+                    except PruneKitError as error:
+                        raise PruneKitError(f"seed {plan.seed}, epoch {training.epoch}: {error}") from error
                     table.provenance = {**config, "seed": plan.seed, "epoch": training.epoch}
                     if checkpoints:
                         save_checkpoint(training.model, opened_run.checkpoint_path(plan.seed, training.epoch))
