@@ -92,17 +92,19 @@ def device_columns(
     labels = None if labels is None else beside(labels, values)
     n, c = values.shape
     step = max(1, DEVICE_BLOCK_ELEMENTS // c)
-    parts = [
-        evaluate(
-            values[part, :],
-            None if labels is None else labels[part, ...],
-            names,
-            dtype=dtype,
-            from_logits=from_logits,
-            first_row=first_row + part.start,
-        )
-        for part in row_slices(n, step)
-    ]
+    # What over- or underflows on the way is meant to; only libraries that rest on NumPy would warn.
+    with np.errstate(all="ignore"):
+        parts = [
+            evaluate(
+                values[part, :],
+                None if labels is None else labels[part, ...],
+                names,
+                dtype=dtype,
+                from_logits=from_logits,
+                first_row=first_row + part.start,
+            )
+            for part in row_slices(n, step)
+        ]
     if len(parts) == 1:
         return parts[0]
     return {name: xp.concat([part[name] for part in parts]) for name in names}

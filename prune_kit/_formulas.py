@@ -59,5 +59,6 @@ def entropy(xp: Any, values: Array, *, axis: int, from_logits: bool) -> Array:
         logs = xp.log(xp.where(shares > 0, shares, xp.ones_like(shares)))
     is_top = class_mask(xp, values, xp.argmax(values, axis=axis), axis)
     others = xp.sum(xp.where(is_top, xp.zeros_like(shares), shares), axis=axis)
-    # shares * logs is 0 for the largest class; an underflowed share is 0 and its log finite.
-    return xp.log1p(others) - xp.sum(shares * logs, axis=axis) / (1 + others)
+    # The largest class adds nothing, its log being 0; nor does a class whose share is 0.
+    terms = xp.where(shares > 0, shares * logs, xp.zeros_like(shares))
+    return xp.log1p(others) - xp.sum(terms, axis=axis) / (1 + others)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -73,7 +73,7 @@ def _gradient_arrays(gradients: object) -> list[tuple[str, Array]]:
     items: list[tuple[str, object]]
     if isinstance(gradients, Mapping):
         items = [(repr(key), value) for key, value in gradients.items()]
-    elif isinstance(gradients, (list, tuple)) and any(hasattr(item, "shape") for item in gradients):
+    elif isinstance(gradients, (list, tuple)) and _are_arrays(gradients):
         items = [(f"array {i}", item) for i, item in enumerate(gradients)]
     else:
         items = [("`gradients`", gradients)]
@@ -91,6 +91,10 @@ def _gradient_arrays(gradients: object) -> list[tuple[str, Array]]:
             )
         arrays.append((name, array))
     return arrays
+
+
+def _are_arrays(items: Sequence[object]) -> bool:
+    return not items or any(hasattr(item, "shape") for item in items)
 
 
 def feature_scale(features: object, errors: Array, *, bias: bool) -> Array:

@@ -139,6 +139,8 @@ def like(values: NumpyArray, reference: Array) -> Array:
         import dask.array
 
         return dask.array.from_array(values)  # type: ignore[no-untyped-call]
+    if compat.is_torch_array(reference) and not values.flags.writeable:
+        values = values.copy()  # torch has no read-only memory, and warns
     return namespace(reference).asarray(values, device=compat.device(reference))
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ._columns import columns
 from ._gradients import feature_scale, grand
-from .arrays import Array
+from .arrays import Array, as_array
 from .errors import PruneKitError
 
 __all__ = [
@@ -320,8 +320,8 @@ def score_columns(
     ['predicted', 'p_label', 'el2n', 'entropy']
     """
     check_score_names(scores)
-    is_soft = getattr(labels, "ndim", 1) == 2
-    wanted = ["predicted", *([] if is_soft else ["p_label"]), *scores]
+    labels = as_array(labels, "labels")
+    wanted = ["predicted", *([] if labels.ndim == 2 else ["p_label"]), *scores]
     if "grand_last_layer" not in scores:
         return columns(logits, labels, wanted, from_logits=from_logits)
     if features is None:
