@@ -1,0 +1,6 @@
+"""GraNd: exact gradient norms of every example at the cost of about one training step."""
+
+from .losses import cross_entropy
+from .norms import GradientNorms, gradient_norms
+
+__all__ = ["GradientNorms", "cross_entropy", "gradient_norms"]
