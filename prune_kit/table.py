@@ -108,7 +108,11 @@ class ScoreTable:
         ids = pa.array(self.ids, type=pa.string() if self.ids.dtype.kind == "U" else pa.int64())
         arrays = {"id": ids, "label": label}
         arrays |= {name: pa.array(column) for name, column in self.columns.items()}
-        metadata = {_METADATA_KEY: json.dumps(self.provenance, sort_keys=True).encode()}
+        try:
+            provenance = json.dumps(self.provenance, sort_keys=True)
+        except (TypeError, ValueError) as error:
+            raise PruneKitError(f"`provenance` must hold JSON values alone: {error}.") from error
+        metadata = {_METADATA_KEY: provenance.encode()}
         return pa.table(arrays).replace_schema_metadata(metadata)
 
     def to_pandas(self) -> pd.DataFrame:
@@ -127,7 +131,7 @@ class ScoreTable:
 
         path = Path(path)
         with atomic_path(path) as aside:
-            pq.write_table(self.to_arrow(), aside, compression="zstd")
+            pq.write_table(self.to_arrow(), aside, compression="zstd", write_page_checksum=True)
         return path
 
     @classmethod
@@ -145,10 +149,11 @@ class ScoreTable:
         path = Path(path)
         try:
             # A memory map or partitioning inferred from the path would add columns: read the one file.
-            table = pq.ParquetFile(path).read()
+            table = pq.ParquetFile(path, page_checksum_verification=True).read()
+            table.validate(full=True)  # damaged bytes in strings too
         except FileNotFoundError as error:
             raise StoreError(f"there is no file {path}.") from error
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise StoreError(
                 f"{path} is not a readable Parquet file: {error}.",
                 hint="it may be cut short or of another kind; make it again",
@@ -164,11 +169,21 @@ class ScoreTable:
             for name in table.column_names
             if name not in _RESERVED
         }
-        metadata = (table.schema.metadata or {}).get(_METADATA_KEY, b"{}")
+        provenance = _provenance_from(table.schema.metadata, path)
         try:
-            return cls(_ids_from(table["id"]), _labels_from(table["label"]), columns, json.loads(metadata))
+            return cls(_ids_from(table["id"]), _labels_from(table["label"]), columns, provenance)
         except PruneKitError as error:
             raise StoreError(f"{path}: {error}") from error
+
+
+def _provenance_from(metadata: Mapping[bytes, bytes] | None, path: Path) -> dict[str, Any]:
+    try:
+        provenance = json.loads((metadata or {}).get(_METADATA_KEY, b"{}"))
+    except ValueError as error:
+        raise StoreError(f"{path}: its provenance is damaged: {error}.") from error
+    if not isinstance(provenance, dict):
+        raise StoreError(f"{path}: its provenance must be a JSON object; got {type(provenance).__name__}.")
+    return provenance
 
 
 def _ids_from(column: Any) -> Any:
