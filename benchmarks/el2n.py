@@ -53,7 +53,8 @@ def with_torch() -> Callable[[Array, Array], Any]:
     def run(logits: Array, labels: Array) -> torch.Tensor:
         errors = torch.softmax(torch.from_numpy(logits), dim=1)
         errors[torch.arange(len(labels)), torch.from_numpy(labels)] -= 1
-        return torch.linalg.vector_norm(errors, dim=1)
+        norms: torch.Tensor = torch.linalg.vector_norm(errors, dim=1)
+        return norms
 
     return run
 
@@ -132,7 +133,7 @@ def mapped(gigabytes: float, folder: str) -> str:
             el2n(np.zeros((4, c), dtype), labels[:4])
             logits = np.load(path, mmap_mode="r")
             before = memory()
-            peak = {key: 0.0 for key in before}
+            peak = dict.fromkeys(before, 0.0)
             # Sampled from a thread of its own: the kernel keeps a peak of the total alone.
             with Sampler(peak):
                 start = time.perf_counter()
@@ -190,16 +191,12 @@ def write_logits(path: Path, n: int, c: int, dtype: Any) -> None:
 
 
 def machine() -> str:
-    names = [
-        line.split(":")[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    packages = ("numpy", "scipy", "torch", "jax")
-    return (
-        f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        + ", ".join(f"{package} {version(package)}" for package in packages)
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    parts = [names[0] if names else platform.processor(), f"{os.cpu_count()} cores"]
+    parts.append(f"Python {platform.python_version()}")
+    parts += [f"{package} {version(package)}" for package in ("numpy", "scipy", "torch", "jax")]
+    return ", ".join(parts)
 
 
 def main() -> None:

@@ -320,16 +320,16 @@ def score_columns(
     ['predicted', 'p_label', 'el2n', 'entropy']
     """
     check_score_names(scores)
-    labels = as_array(labels, "labels")
-    wanted = ["predicted", *([] if labels.ndim == 2 else ["p_label"]), *scores]
+    given: Array = as_array(labels, "labels")
+    wanted = ["predicted", *([] if given.ndim == 2 else ["p_label"]), *scores]
     if "grand_last_layer" not in scores:
-        return columns(logits, labels, wanted, from_logits=from_logits)
+        return columns(logits, given, wanted, from_logits=from_logits)
     if features is None:
         raise PruneKitError(
             'the score "grand_last_layer" must have `features`; got None.',
             hint="give the inputs of the last layer, (n, d)",
         )
     direct = [name for name in wanted if name != "grand_last_layer"]
-    result = columns(logits, labels, list(dict.fromkeys([*direct, "el2n"])), from_logits=from_logits)
+    result = columns(logits, given, list(dict.fromkeys([*direct, "el2n"])), from_logits=from_logits)
     result["grand_last_layer"] = result["el2n"] * feature_scale(features, result["el2n"], bias=bias)
     return {name: result[name] for name in wanted}
