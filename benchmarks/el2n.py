@@ -139,11 +139,10 @@ def mapped(gigabytes: float, folder: str) -> str:
                 start = time.perf_counter()
                 el2n(logits, labels)
                 taken = time.perf_counter() - start
-            grown = {key: peak[key] - before[key] for key in before}
-            lines.append(
-                f"| {path.stat().st_size / 1e9:.2f} GB {np.dtype(dtype).name} | ({n:,}, {c:,}) | {taken:.1f} s "
-                f"| {grown['RssAnon']:.0f} MB | {grown['VmRSS']:.0f} MB |"
-            )
+            size = f"{path.stat().st_size / 1e9:.2f} GB {np.dtype(dtype).name}"
+            cells = [size, f"({n:,}, {c:,})", f"{taken:.1f} s"]
+            cells += [f"{peak[key] - before[key]:.0f} MB" for key in ("RssAnon", "VmRSS")]
+            lines.append("| " + " | ".join(cells) + " |")
             del logits
         finally:
             path.unlink()
@@ -211,11 +210,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="append the table to this file")
     options = parser.parse_args()
     table = mapped(options.memmap, options.folder) if options.memmap else compare(options.repetitions)
-    command = (
-        f"python benchmarks/el2n.py --memmap {options.memmap:g}"
-        if options.memmap
-        else "python benchmarks/el2n.py"
-    )
+    mode = f" --memmap {options.memmap:g}" if options.memmap else ""
+    command = f"python benchmarks/el2n.py{mode}"
     text = f"{machine()}; load {os.getloadavg()[0]:.1f}\n\n{table}\n"
     print(text)
     if options.out:

@@ -1,4 +1,4 @@
-"""The same scores in every library: against NumPy in float64, and in the caller's library, device and type."""
+"""The same scores in every library, and each in its own library, device and float type."""
 
 from __future__ import annotations
 

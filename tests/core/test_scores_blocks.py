@@ -74,7 +74,7 @@ def test_many_classes_do_not_lose_digits():
 
 
 def memory_of_its_own():
-    """Anonymous memory of this process in bytes, which pages of mapped files are no part of; and all of it."""
+    """Anonymous memory of this process in bytes, without pages of mapped files; and all of it."""
     fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(fields["RssAnon"].split()[0]) * 1024, int(fields["VmRSS"].split()[0]) * 1024
 

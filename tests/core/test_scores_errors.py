@@ -46,8 +46,8 @@ def test_the_first_row_that_is_not_finite_is_named(library, value, column):
     for call in (
         lambda x: el2n(x, LABELS),
         lambda x: margin(x, LABELS, reduce="sum"),
-        lambda x: entropy(x),
-        lambda x: predicted(x),
+        entropy,
+        predicted,
         lambda x: score_columns(x, LABELS, scores=("cross_entropy", "entropy")),
     ):
         with pytest.raises(PruneKitError, match=r"`logits` must be finite; got .* in row 4\."):

@@ -72,7 +72,7 @@ def test_parameters_without_entries_add_nothing():
 
 
 def test_own_loss_and_not_the_mean_over_a_batch():
-    """Trap 5: through a mean loss the scores depend on the batch's size; of each example's own loss they do not."""
+    """Through a mean loss, scores would depend on the size of the batch, and a shorter last one stand out."""
     layer = torch.nn.Linear(3, 2)
     inputs, labels = (
         torch.randn(5, 3, generator=torch.Generator().manual_seed(0)),
