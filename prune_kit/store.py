@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from .atomic import atomic_path
+from .checks import is_whole_number
 from .errors import RunConflictError, StoreError
 from .lock import exclusive_lock
 from .table import ScoreTable
 
 _FORMAT = 1
+_CONTENT = {"config": dict, "seeds": list, "epochs": list, "made_with": dict, "directions": dict}
 _PART = re.compile(r"seed=(\d+)/epoch=(\d+)/part-0\.parquet$")
 
 
@@ -68,9 +70,17 @@ class Run:
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             found = content.get("format") if isinstance(content, dict) else type(content).__name__
             raise StoreError(f"{file} must have format {_FORMAT}; got {found!r}.", hint="upgrade prune-kit")
-        missing = {"config", "seeds", "epochs", "made_with", "directions"} - content.keys()
+        missing = _CONTENT.keys() - content.keys()
         if missing:
             raise StoreError(f"{file} lacks {', '.join(sorted(missing))}; it is damaged.")
+        wrong = [name for name, kind in _CONTENT.items() if not isinstance(content[name], kind)]
+        wrong += [
+            name
+            for name in ("seeds", "epochs")
+            if name not in wrong and not all(is_whole_number(each, at_least=0) for each in content[name])
+        ]
+        if wrong:
+            raise StoreError(f"{file}: {', '.join(wrong)} are not what they should be; it is damaged.")
         return cls(path, content)
 
     @classmethod
@@ -89,7 +99,8 @@ class Run:
         """Begin or resume a run; nobody else can write to it inside the ``with`` block.
 
         A run that is there already must have the same `config`. Its seeds and epochs may grow: each
-        part depends on its own seed and epoch alone.
+        part depends on its own seed and epoch alone. A run that failed before its first result is begun
+        anew.
 
         Parameters
         ----------
@@ -128,13 +139,13 @@ class Run:
             for left_by_a_killed_writer in path.rglob(".tmp-*"):
                 left_by_a_killed_writer.unlink()
             before = None if not (path / "run.json").exists() else cls.open(path)
-            if before is not None:
-                differences = list(_differences(before.config, config))
-                if differences:
+            if before is not None and (differences := list(_differences(before.config, config))):
+                if _has_results(path):
                     raise RunConflictError(
                         f"{path} holds another run; what differs: {'; '.join(differences)}.",
                         hint="give another --out, or repeat the options that the run was made with",
                     )
+                before = None  # such as bad labels, which were mended since
             content = {
                 "format": _FORMAT,
                 "config": config,
@@ -225,6 +236,12 @@ class Run:
 def _foreign(path: Path) -> Iterator[Path]:
     """What is in a directory apart from what an interrupted start leaves there."""
     return (each for each in path.iterdir() if not each.name.startswith("."))
+
+
+def _has_results(path: Path) -> bool:
+    """Whether a run holds anything that depends on its config."""
+    folders = (path / name for name in ("scores", "checkpoints", "resume"))
+    return any(file.is_file() for folder in folders for file in folder.rglob("*"))
 
 
 def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
