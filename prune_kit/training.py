@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -57,8 +58,14 @@ class Recipe:
             raise PruneKitError(f"`batch_size` must be a whole number of 1 or more; got {self.batch_size!r}.")
         for name, low in (("learning_rate", 0.0), ("momentum", 0.0), ("weight_decay", 0.0), ("decay", 0.0)):
             value = getattr(self, name)
-            if not (np.isfinite(value) and value >= low):
+            if not (isinstance(value, Real) and np.isfinite(float(value)) and float(value) >= low):
                 raise PruneKitError(f"`{name}` must be a finite number of 0 or more; got {value!r}.")
+        if not isinstance(self.milestones, tuple) or not all(
+            is_whole_number(each, at_least=0) for each in self.milestones
+        ):
+            raise PruneKitError(
+                f"`milestones` must be a tuple of whole numbers of 0 or more; got {self.milestones!r}."
+            )
         if self.augmentation not in AUGMENTATIONS:
             raise PruneKitError(
                 f"`augmentation` must be one of {', '.join(AUGMENTATIONS)}; got {self.augmentation!r}."
@@ -93,10 +100,11 @@ def stream_seed(seed: int, stream: str, epoch: int = 0) -> int:
 def check_seeds(seeds: int | Sequence[int]) -> list[int]:
     """The seeds as a list, ascending: `seeds` of them from 0 on, or those that it names."""
     named: Any = seeds
-    if isinstance(seeds, int) and is_whole_number(seeds, at_least=1):
-        named = range(seeds)
+    if is_whole_number(seeds, at_least=1):
+        named = range(int(named))
     if (
-        isinstance(named, (int, float, str))
+        not isinstance(named, Sequence)
+        or isinstance(named, str)
         or not named
         or not all(is_whole_number(each, at_least=0) for each in named)
     ):
