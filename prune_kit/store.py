@@ -13,7 +13,7 @@ import numpy as np
 
 from .atomic import atomic_path
 from .checks import is_whole_number
-from .errors import RunConflictError, StoreError
+from .errors import PruneKitError, RunConflictError, StoreError
 from .lock import exclusive_lock
 from .table import ScoreTable
 
@@ -215,7 +215,12 @@ class Run:
         ------
         StoreError
             If there is none, or an id is missing from one part, or its label differs between parts.
+        PruneKitError
+            If `seeds` names none, or one twice.
         """
+        if seeds is not None and (not len(seeds) or len(set(seeds)) < len(seeds)):
+            # Twice in a mean, a seed would count twice and the standard error be too small.
+            raise PruneKitError(f"`seeds` must name each seed once, and at least one; got {list(seeds)}.")
         chosen = [s for s, e in self.parts() if e == epoch] if seeds is None else list(seeds)
         if not chosen:
             scored = sorted({e for _, e in self.parts()})
