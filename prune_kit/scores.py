@@ -246,8 +246,8 @@ def grand_last_layer(logits: object, labels: object, features: object, /, *, bia
     return errors * feature_scale(features, errors, bias=bias)
 
 
-def check_score_names(scores: Sequence[str], /) -> None:
-    """Refuse `scores` that is not a sequence of names out of `SCORE_NAMES`, before any work is done.
+def check_score_names(scores: Sequence[str], /, *, known: Sequence[str] = SCORE_NAMES) -> None:
+    """Refuse `scores` that is not a sequence of names out of `known`, before any work is done.
 
     Raises
     ------
@@ -256,11 +256,11 @@ def check_score_names(scores: Sequence[str], /) -> None:
     """
     if isinstance(scores, str):
         raise PruneKitError(f"`scores` must be a sequence of names; got {scores!r}.", hint=f"({scores!r},)")
-    unknown = [name for name in scores if name not in SCORE_NAMES]
+    unknown = [name for name in scores if name not in known]
     if unknown:
         raise PruneKitError(
-            f"`scores` must be among {', '.join(SCORE_NAMES)}; got {', '.join(map(repr, unknown))}.",
-            hint="gradient norms of the whole network come from an adapter's gradient_norms",
+            f"`scores` must be among {', '.join(known)}; got {', '.join(map(repr, unknown))}.",
+            hint=None if "grand" in known else "grand needs gradients: score with --framework torch",
         )
 
 

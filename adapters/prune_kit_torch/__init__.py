@@ -13,19 +13,23 @@ except ImportError as error:
 
 from .checkpoint_scoring import score_checkpoints
 from .checkpoints import load_checkpoint, save_checkpoint
+from .gradients import GradientNorms, gradient_norms
 from .inference import Batch, predict
 from .models import MODELS, built_in_model
-from .scoring import score
+from .scoring import SCORES, score
 from .sources import ArraySource, as_source
 from .training import Training, train_seeds
 
 __all__ = [
     "MODELS",
+    "SCORES",
     "ArraySource",
     "Batch",
+    "GradientNorms",
     "Training",
     "as_source",
     "built_in_model",
+    "gradient_norms",
     "load_checkpoint",
     "predict",
     "save_checkpoint",

@@ -13,14 +13,13 @@ from torch import nn
 from tqdm import tqdm
 
 from prune_kit.errors import PruneKitError
-from prune_kit.scores import check_score_names
 from prune_kit.store import Run
 from prune_kit.training import versions, what_is_left
 
 from .checkpoints import load_checkpoint
 from .identity import structure
 from .inference import choose_device
-from .scoring import score
+from .scoring import check_scores, score
 from .sources import as_source
 
 _KIT_LAYOUT = re.compile(r"seed=(\d+)/epoch=(\d+)\.\w+$")
@@ -65,7 +64,7 @@ def score_checkpoints(
     PruneKitError
         If there is no checkpoint, two of them are one seed and epoch, or weights do not fit the model.
     """
-    check_score_names(scores)
+    check_scores(scores)
     files = _places(checkpoints, epoch)
     where = choose_device(device)
     source = as_source(data).to(where)

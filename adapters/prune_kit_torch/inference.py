@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from prune_kit.errors import PruneKitError
 
 from .batches import Ids, check_fit, forward, to_device
+from .gradients import GradientNorms
 from .last_layer import LastLayer
-from .sources import as_source
+from .sources import Source, as_source
 
 
 class Batch(NamedTuple):
@@ -29,6 +30,8 @@ class Batch(NamedTuple):
     """Inputs of the last linear layer, shape (b, d), where they were asked for."""
     bias: bool = True
     """Whether that layer has a bias."""
+    gradient_norms: Tensor | None = None
+    """Norm of each example's loss gradient, shape (b,), where it was asked for."""
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -113,9 +116,9 @@ def predict(
     features
         Whether to give the inputs of the last linear layer too.
 
-    Yields
-    ------
-    Batch
+    Returns
+    -------
+    iterator of Batch
         ids, labels, logits and features of up to `batch_size` examples.
 
     Raises
@@ -123,16 +126,31 @@ def predict(
     PruneKitError
         If the data, the batches or the logits are not of these forms, or do not fit each other.
     """
-    source = as_source(data)
+    return batches(model, as_source(data), batch_size=batch_size, device=device, features=features)
+
+
+def batches(
+    model: nn.Module,
+    source: Source,
+    *,
+    batch_size: int | None,
+    device: str | torch.device | None,
+    features: bool = False,
+    engine: GradientNorms | None = None,
+) -> Iterator[Batch]:
+    """What `predict` gives; with an `engine`, gradient norms from the same forward pass too."""
     last_layer = LastLayer(model) if features else None
     with moved_to(model, device) as where:
         for ids, inputs, labels in source.ordered(batch_size):
             inputs, labels = to_device(inputs, where), labels.to(where)
+            norms, at_last, has_bias = None, None, True
             # Entered for each batch: what the caller does between two batches is not in this mode.
             with inference_mode(model):
-                if last_layer is None:
-                    logits, at_last, has_bias = forward(model, inputs), None, True
-                else:
+                if last_layer is not None:
                     logits, at_last, has_bias = last_layer.forward(inputs)
+                elif engine is None:
+                    logits = forward(model, inputs)
+            if engine is not None:
+                norms, logits = cast(tuple[Tensor, Tensor], engine.with_logits(inputs, labels))
             check_fit(logits, labels)
-            yield Batch(ids, labels, logits.detach(), at_last, has_bias)
+            yield Batch(ids, labels, logits.detach(), at_last, has_bias, norms)

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from prune_kit.errors import PruneKitError
-from prune_kit.scores import check_score_names
 from prune_kit.store import Run
 from prune_kit.training import (
     PRECISIONS,
@@ -33,7 +32,7 @@ from .inference import choose_device
 from .progress import Progress
 from .randomness import deterministic_kernels, seeded
 from .resume import load_progress, save_progress
-from .scoring import score
+from .scoring import check_scores, score
 from .sources import Source, as_source
 
 MakeModel = Callable[[], nn.Module]
@@ -149,7 +148,7 @@ def train_seeds(
         If `run` holds another run, or another process is writing to it.
     """
     chosen_seeds, chosen_epochs = check_seeds(seeds), check_epochs(epochs, at_epochs)
-    check_score_names(scores)
+    check_scores(scores)
     if precision not in PRECISIONS:
         raise PruneKitError(f"`precision` must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
     recipe = recipe or Recipe()
@@ -295,5 +294,5 @@ class _Trainer:
                 check_fit(logits, batch.labels)
                 loss = self.loss(logits, batch.labels).mean()
             training.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             training.optimizer.step()

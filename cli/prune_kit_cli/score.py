@@ -80,7 +80,8 @@ _OF_MODELS = (
     default=("el2n",),
     show_default=True,
     metavar="NAME",
-    help=f"A score; may be repeated: {', '.join(SCORE_NAMES)}.",
+    help=f"A score; may be repeated: {', '.join(SCORE_NAMES)}; and, where the framework computes gradients, "
+    "grand.",
 )
 @click.option(
     "--checkpoint",

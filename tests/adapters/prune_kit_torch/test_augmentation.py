@@ -1,4 +1,5 @@
 import torch
+
 from prune_kit_torch.augmentation import augment
 
 SIDE, PAD = 16, 2

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from prune_kit_torch.batches import forward, logits_of, split_batch
 
 from prune_kit.errors import PruneKitError
+from prune_kit_torch.batches import forward, logits_of, split_batch
 
 X, Y = torch.zeros(3, 2), torch.tensor([0, 1, 1])
 

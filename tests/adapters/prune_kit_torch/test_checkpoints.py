@@ -2,10 +2,10 @@ import pickle
 
 import pytest
 import torch
-from prune_kit_torch import load_checkpoint, save_checkpoint
 from torch import nn
 
 from prune_kit.errors import PruneKitError, StoreError
+from prune_kit_torch import load_checkpoint, save_checkpoint
 
 
 def make_model(seed=0):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from prune_kit_torch import predict
-from prune_kit_torch.inference import choose_device, inference_mode
 from torch import nn
 
 from prune_kit.errors import PruneKitError
+from prune_kit_torch import predict
+from prune_kit_torch.inference import choose_device, inference_mode
 
 X = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(10) % 3

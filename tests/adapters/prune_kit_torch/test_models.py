@@ -2,10 +2,10 @@ import jax
 import numpy as np
 import pytest
 import torch
-from prune_kit_torch import MODELS, built_in_model
-from prune_kit_torch.models import SameConv2d
 
 from prune_kit.errors import PruneKitError
+from prune_kit_torch import MODELS, built_in_model
+from prune_kit_torch.models import SameConv2d
 
 IMAGES = (torch.zeros(2, 3, 32, 32), torch.tensor([0, 9]))
 

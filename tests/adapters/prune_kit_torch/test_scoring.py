@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from prune_kit_torch import score
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from prune_kit.errors import PruneKitError
+from prune_kit_torch import score
 
 N, C = 50, 4
 GENERATOR = torch.Generator().manual_seed(1)
@@ -157,3 +157,24 @@ def test_logits_that_are_not_finite_are_refused(model, change, message):
 def test_bad_input(model, data, scores, message):
     with pytest.raises(PruneKitError, match=message):
         score(model, data, scores=scores)
+
+
+def test_grand_beside_el2n_is_the_norm_of_each_examples_own_gradient(model):
+    model.train()
+    table = score(model, (X, Y), scores=("el2n", "grand", "grand_last_layer"), batch_size=16)
+    assert model.training
+    reference_model = model.double().eval()
+    for i in range(0, N, 7):
+        loss = nn.functional.cross_entropy(reference_model(X[i : i + 1].double()), Y[i : i + 1])
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
+        expected = torch.cat([g.flatten() for g in gradients]).norm().item()
+        assert table["grand"][i] == pytest.approx(expected, rel=1e-4)
+    model.float()
+    np.testing.assert_array_equal(
+        table["el2n"], score(model, (X, Y), scores=("el2n", "grand"), batch_size=16)["el2n"]
+    )
+
+
+def test_grand_is_the_same_bits_again(model):
+    first = score(model, (X, Y), scores=("grand",))["grand"]
+    assert np.array_equal(score(model, (X, Y), scores=("grand",))["grand"], first)

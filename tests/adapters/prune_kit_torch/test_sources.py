@@ -3,11 +3,11 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from prune_kit_torch.sources import ArraySource, as_source
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from prune_kit.data import load_examples
 from prune_kit.errors import PruneKitError
+from prune_kit_torch.sources import ArraySource, as_source
 
 N = 11
 X = torch.arange(N * 2, dtype=torch.float32).reshape(N, 2)
@@ -96,7 +96,7 @@ def test_training_order_depends_on_the_seed_alone_and_leaves_out_the_ragged_batc
     assert epoch(0) == (labels, inputs)
     assert epoch(1) != (labels, inputs)
     assert [len(batch) for batch in labels] == [4, 4] == [4] * source.steps(4)
-    flat = sum(inputs, [])
+    flat = [value for batch in inputs for value in batch]
     assert len(set(flat)) == 8
     assert set(flat) <= set(X[:, 0].tolist())
 
