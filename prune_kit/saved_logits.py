@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from .arrays import NumpyArray
+from .data.array_files import reading
 from .errors import PruneKitError, StoreError
+from .ids import check_ids
 from .scores import check_score_names, score_columns
 from .store import Run
 from .table import ScoreTable
@@ -72,8 +73,14 @@ def score_saved_logits(
             "labels must be given: an .npy of shape (n,), beside the logits.", hint="--labels FILE"
         )
     given_labels = _load(label_file, "labels")
+    if given_labels.ndim not in (1, 2):
+        raise PruneKitError(
+            f"{label_file} must hold labels of shape (n,) or (n, classes); got {given_labels.shape}."
+        )
     seeds = [seed for file in files for seed in _seeds_of(file)]
-    given_ids = _ids(ids, files[0], len(given_labels))
+    given_ids = check_ids(_ids(ids, files[0], len(given_labels)), len(given_labels))
+    if not len(given_labels):
+        raise PruneKitError(f"{label_file} must hold a label per example; it has none.")
     for file, seed_logits in seeds:
         if len(seed_logits) != len(given_labels):
             raise PruneKitError(
@@ -88,7 +95,7 @@ def score_saved_logits(
                 np.ascontiguousarray(given_labels).tobytes() + np.ascontiguousarray(given_ids).tobytes()
             ).hexdigest(),
         },
-        "logits": [{"file": file.name, "bytes": file.stat().st_size} for file in files],
+        "logits": {f"seed={i}": f"{file.name} {_digest(array)}" for i, (file, array) in enumerate(seeds)},
         "scores": list(scores),
         "from_logits": from_logits,
     }
@@ -113,12 +120,20 @@ def _seeds_of(file: Path) -> Iterator[tuple[Path, NumpyArray]]:
     array = _load(file, "logits")
     if array.ndim == 2:
         yield file, array
-    elif array.ndim == 3:
+    elif array.ndim == 3 and len(array):
         yield from ((file, seed) for seed in array)
     else:
         raise PruneKitError(
             f"{file} must hold logits of shape (n, classes) or (seeds, n, classes); got {array.shape}."
         )
+
+
+def _digest(logits: NumpyArray) -> str:
+    """What tells logits from others: of 64 rows, evenly spread, for the file may be larger than memory."""
+    rows = np.unique(np.linspace(0, len(logits) - 1, 64).astype(int))
+    digest = hashlib.sha256(f"{logits.dtype}{logits.shape}".encode())
+    digest.update(np.ascontiguousarray(logits[rows]).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _ids(ids: str | Path | None, first: Path, n: int) -> NumpyArray:
@@ -132,20 +147,13 @@ def _ids(ids: str | Path | None, first: Path, n: int) -> NumpyArray:
 
 
 def _load(file: Path, name: str) -> NumpyArray:
-    try:
-        loaded: Any = np.load(file, mmap_mode="r" if file.suffix == ".npy" else None, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
+    with reading(file):
+        if file.suffix == ".npy":
+            return np.load(file, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        with file.open("rb") as opened:
+            loaded: Any = np.load(opened, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
             if name not in loaded:
                 raise StoreError(f"{file} has no array {name!r}; it has {', '.join(loaded.files) or 'none'}.")
             return np.asarray(loaded[name])
-    except FileNotFoundError as error:
-        raise StoreError(f"there is no file {file}.") from error
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(
-            f"{file} is not a readable {file.suffix or '.npy'} file: {error}.",
-            hint="it may be cut short, or hold Python objects, which are never unpickled",
-        ) from error

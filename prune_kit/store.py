@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,9 @@ class Run:
         path
             The directory; made where it is not there.
         config
-            Everything else on which the scores depend, as JSON values.
+            Everything else on which the scores depend, as JSON values. Entries whose name begins with
+            ``seed=`` say where that seed's scores come from: a run may gain such entries, and they may
+            change until the seed has been scored.
         seeds, epochs
             What is asked for now.
         made_with
@@ -124,7 +126,7 @@ class Run:
         """
         path = Path(path)
         # JSON has no tuples: compare what was written with what would be written.
-        config = json.loads(json.dumps(dict(config)))
+        wanted: dict[str, Any] = json.loads(json.dumps(dict(config)))
         is_new = not (path / "run.json").exists()
         if is_new and path.exists() and (not path.is_dir() or any(_foreign(path))):
             raise StoreError(
@@ -139,7 +141,8 @@ class Run:
             for left_by_a_killed_writer in path.rglob(".tmp-*"):
                 left_by_a_killed_writer.unlink()
             before = None if not (path / "run.json").exists() else cls.open(path)
-            if before is not None and (differences := list(_differences(before.config, config))):
+            scored = {f"seed={seed}" for seed, _ in before.parts()} if before else set()
+            if before is not None and (differences := list(_differences(before.config, wanted, scored))):
                 if _has_results(path):
                     raise RunConflictError(
                         f"{path} holds another run; what differs: {'; '.join(differences)}.",
@@ -148,7 +151,7 @@ class Run:
                 before = None  # such as bad labels, which were mended since
             content = {
                 "format": _FORMAT,
-                "config": config,
+                "config": _with_other_seeds(before.config, wanted) if before else wanted,
                 "seeds": sorted({*seeds, *(before.seeds if before else ())}),
                 "epochs": sorted({*epochs, *(before.epochs if before else ())}),
                 "made_with": before.made_with if before else dict(made_with),
@@ -249,12 +252,24 @@ def _has_results(path: Path) -> bool:
     return any(file.is_file() for folder in folders for file in folder.rglob("*"))
 
 
-def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+def _differences(before: Any, now: Any, scored: Set[str], name: str = "") -> Iterator[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted({*before, *now}):
-            yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+            is_of_seed = key.startswith("seed=")
+            if is_of_seed and not (key in before and key in now and key.partition("/")[0] in scored):
+                continue
+            yield from _differences(before.get(key), now.get(key), scored, f"{name}.{key}" if name else key)
     elif before != now:
         yield f"{name} was {json.dumps(before)}, is now {json.dumps(now)}"
+
+
+def _with_other_seeds(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """`now`, and the entries of seeds that are not asked for this time."""
+    merged = {key: value for key, value in before.items() if key.startswith("seed=")} | now
+    for key, value in now.items():
+        if isinstance(value, dict) and isinstance(before.get(key), dict):
+            merged[key] = _with_other_seeds(before[key], value)
+    return merged
 
 
 def _in_order_of(first: ScoreTable, table: ScoreTable, where: str) -> ScoreTable:

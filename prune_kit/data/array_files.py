@@ -52,7 +52,7 @@ def load_npz(
         If the keys of inputs and labels cannot be told, or the arrays do not fit.
     """
     source = str(path)
-    with _reading(path), path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         arrays = np.load(file, allow_pickle=False)  # unpickling would run whatever code a file brings along
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise StoreError(
@@ -84,9 +84,9 @@ def load_npy(path: Path, labels: Path | None, *, image_size: int | None) -> Exam
     """
     if labels is None:
         raise PruneKitError(f"{path} holds inputs alone, without labels.", hint="give labels='labels.npy'")
-    with _reading(path):
+    with reading(path):
         inputs = np.lib.format.open_memmap(path, mode="r")
-    with _reading(labels):
+    with reading(labels):
         targets = np.lib.format.open_memmap(labels, mode="r")
     return _examples(inputs, np.asarray(targets), None, str(path), image_size)
 
@@ -132,7 +132,8 @@ def _examples(
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever NumPy raises on a missing or damaged file into a StoreError."""
     try:
         yield
     except PruneKitError:
