@@ -144,6 +144,27 @@ def test_a_run_that_failed_before_its_first_part_can_be_given_other_options(tmp_
         assert (run.config["framework"], run.seeds, run.epochs) == ("torch", [5], [3])
 
 
+def test_where_the_scores_of_a_seed_come_from(tmp_path):
+    """A run may gain seeds, or epochs of a seed, and keeps those that are not asked for this time."""
+
+    def files(**names):
+        return CONFIG | {"files": {name.replace("_", "="): value for name, value in names.items()}}
+
+    with start(tmp_path, config=files(seed_0="a", seed_1="b")) as run:
+        run.write_part(0, 0, table())
+    # Seed 1 has not been scored yet: its file may have been mended.
+    with start(tmp_path, config=files(seed_0="a", seed_1="c", seed_2="d"), seeds=[0, 1, 2]) as run:
+        run.write_part(1, 0, table())
+    with start(tmp_path, config=files(seed_0="a")) as run:
+        assert run.config["files"] == {"seed=0": "a", "seed=1": "c", "seed=2": "d"}
+        assert run.seeds == [0, 1, 2]
+    with (
+        pytest.raises(RunConflictError, match=r'what differs: files\.seed=1 was "c", is now "b"\. Hint'),
+        start(tmp_path, config=files(seed_0="a", seed_1="b")),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("kept", ["resume/seed=0.pt", "checkpoints/seed=0/epoch=1.safetensors"])
 def test_the_state_of_an_interrupted_seed_belongs_to_its_config(tmp_path, kept):
     with start(tmp_path):
