@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -77,7 +77,9 @@ def _apply(
     *rest: Any,
 ) -> Any:
     # The weights' gradients are those of `term`: the operation itself sees them as constants.
-    return function.apply(gates, term, weight.detach(), None if bias is None else bias.detach(), *rest)
+    return cast(Any, function).apply(
+        gates, term, weight.detach(), None if bias is None else bias.detach(), *rest
+    )
 
 
 def _layers(

@@ -20,7 +20,7 @@ def left_as_it_was(model: nn.Module, frozen: Sequence[Tensor] = ()) -> Iterator[
     """
     modules = list(model.modules())
     modes = [module.training for module in modules]
-    grads = [(p, p.grad) for p in model.parameters()]
+    grads: list[tuple[Tensor, Tensor | None]] = [(p, p.grad) for p in model.parameters()]
     attributes = [
         (module, key, value)
         for module in modules

@@ -49,7 +49,7 @@ def examples(inputs: Inputs, batch: int, index: Tensor) -> Inputs:
 
 
 def call(model: Callable[..., Any], inputs: Inputs) -> Tensor:
-    """The logits that `model` gives for `inputs`, from a tensor, an object or mapping with `logits`, or a tuple.
+    """The logits that `model` gives for `inputs`: a tensor, or what comes first or as `logits` in its output.
 
     Raises
     ------
@@ -114,5 +114,5 @@ def check_logits(logits: Tensor, batch: int) -> None:
         rows = (~torch.isfinite(logits.flatten(1)).all(1)).nonzero().flatten().tolist()
         raise PruneKitError(
             f"logits must be finite; those of the examples at positions {rows[:10]} of the batch are not.",
-            hint="look for NaN in the inputs and weights; float16 overflows above 65504: use bfloat16 or float32",
+            hint="look for NaN in inputs and weights; float16 overflows above 65504: use bfloat16 or float32",
         )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Unsupported(Exception):
+class Unsupported(Exception):  # noqa: N818 - a reason to go another way, not a failure
     """The model does something the per-operation method has no exact answer for; the message says what."""
 
 
@@ -25,7 +25,7 @@ class Layout:
     after: int
 
     def rows(self, batch: int, size: int) -> Rows:
-        """This layout for a batch of `batch` examples, on an axis of length `size`.
+        """The layout for a batch of `batch` examples, on an axis of length `size`.
 
         Raises
         ------
@@ -56,9 +56,16 @@ class Rows:
     def first(self, tensor: Tensor) -> Tensor:
         """Examples first: `(batch, *shape)` with the batch axis of `shape` cut to what one example holds."""
         if self.axis == 0 and self.before == 1:
-            return tensor.unflatten(0, (self.batch, self.after))
-        split = tensor.unflatten(self.axis, (self.before, self.batch, self.after))
-        return split.movedim(self.axis + 1, 0).flatten(self.axis + 1, self.axis + 2)
+            return tensor.reshape(self.batch, self.after, *tensor.shape[1:])
+        split = (
+            *tensor.shape[: self.axis],
+            self.before,
+            self.batch,
+            self.after,
+            *tensor.shape[self.axis + 1 :],
+        )
+        first = tensor.reshape(split).movedim(self.axis + 1, 0)
+        return first.flatten(self.axis + 1, self.axis + 2)
 
     def positions(self, tensor: Tensor) -> Tensor:
         """All axes but the last as one: `(batch, positions, features)`."""

@@ -84,7 +84,7 @@ def loss_gradients(loss: Loss, logits: Tensor, labels: Tensor) -> tuple[Tensor, 
     leaves = _leaves(losses) - {id(leaf)}
     if leaves:
         raise PruneKitError(
-            "`loss` must be a function of logits and labels alone; it uses other tensors that require gradients.",
+            "`loss` must be a function of logits and labels alone; it uses other trainable tensors.",
             hint="the norms are of the model's parameters through its logits; put such terms into the model",
         )
     (gradient,) = torch.autograd.grad(losses.sum(), leaf)

@@ -41,7 +41,9 @@ class Measurement(Trace):
 
         def on_gradient(grad: Tensor, uses: list[tuple[Use, tuple[Tensor, ...]]]) -> None:
             if step.layout is None:
-                raise PlanChanged
+                if bool((grad != 0).any()):
+                    raise PlanChanged
+                return
             rows = step.layout.rows(self._batch, grad.shape[step.layout.axis])
             for use, saved in uses:
                 self._collector.add(use.source.key, use.factor(rows, grad, *saved))

@@ -141,8 +141,8 @@ class GradientNorms:
             )
         if plan is not None and plan.slow:
             warnings.warn(
-                f"gradient_norms has no rule for {', '.join(plan.slow)}: parameters used there cost a backward pass "
-                "of that operation per example, which is slow; the result is exact.",
+                f"gradient_norms has no rule for {', '.join(plan.slow)}: parameters used there cost a "
+                "backward pass of that operation per example, which is slow; the result is exact.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -158,7 +158,7 @@ class GradientNorms:
             )
         except (RuntimeError, ValueError) as error:
             raise PruneKitError(
-                f"the model must run on a batch of one example, which defines an example's gradient; it says: {error}",
+                f"the model must run on a batch of one example: that defines its gradient. It says: {error}",
                 hint="a BatchNorm that uses the batch's statistics cannot",
             ) from error
         check_independent(together, apart, "logits")
@@ -190,7 +190,7 @@ class GradientNorms:
             )
 
     def _measure(self, inputs: Inputs, labels: Tensor, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Squared norms (batch, parameters), the scale (batch,) they are to be multiplied with, and the logits."""
+        """Squared norms (batch, parameters) up to a scale (batch,), that scale, and the logits."""
         for attempt in range(2):
             if self._slow is not None or self._plan is None:
                 break
@@ -224,8 +224,8 @@ class GradientNorms:
         for p in self._parameters:
             p.grad = None
         warnings.warn(
-            f"gradient_norms takes the gradient of the whole model for each example, which is slow: {reason}. "
-            "The result is exact.",
+            f"gradient_norms takes the gradient of the whole model for each example, which is slow: {reason}."
+            " The result is exact.",
             UserWarning,
             stacklevel=5,
         )

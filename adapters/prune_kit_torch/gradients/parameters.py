@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor, nn
 
 from prune_kit.errors import PruneKitError
@@ -34,10 +36,10 @@ def trainable(model: nn.Module) -> dict[str, Tensor]:
         for name, p in named.items()
         if p.layout is not None and p.numel() and p.device.type != "meta"
     )
-    for (device, _, end, name), (next_device, start, _, next_name) in zip(spans, spans[1:], strict=False):
+    for (device, _, end, name), (next_device, start, _, next_name) in itertools.pairwise(spans):
         if device == next_device and start < end:
             raise PruneKitError(
-                f"parameters must not share memory; `{name}` and `{next_name}` do, and would be counted twice.",
+                f"parameters must not share memory; `{name}` and `{next_name}` do: they would count twice.",
                 hint="to tie weights, assign one Parameter object to both modules",
             )
     return named

@@ -16,7 +16,8 @@ class Step:
     """One operation that a parameter, or a tensor computed from parameters, took part in.
 
     `ignored`: its result carries no gradient (a shape, a detached value). `derived`: its result depends on
-    parameters alone and is itself treated like a parameter. `use`: its result differs between examples.
+    parameters alone and is itself treated like a parameter. `use`: its result differs between examples,
+    which lie there as `layout` says; None if no gradient has reached it yet.
     """
 
     name: str
@@ -53,5 +54,5 @@ class Plan:
     slow: tuple[str, ...] = ()
 
 
-class PlanChanged(Exception):
-    """This batch took the model along another path than the one that was planned for."""
+class PlanChanged(Exception):  # noqa: N818 - a reason to plan again, not a failure
+    """A batch took the model along another path than the one that was planned for."""

@@ -41,7 +41,16 @@ def probe(run: Run, parameters: Sequence[Tensor], size: int) -> Plan:
     Unsupported
         If an operation mixes examples, or cannot be followed.
     """
-    values = [_without_zeros(p) for p in parameters]
+    for attempt in range(_ATTEMPTS):
+        values = [_varied(p, attempt) for p in parameters]
+        plan, unseen = _learn(run, parameters, values, size)
+        if not unseen:
+            break
+    return plan
+
+
+def _learn(run: Run, parameters: Sequence[Tensor], values: Sequence[Tensor], size: int) -> tuple[Plan, bool]:
+    """A plan from these values, and whether some operation received too few gradients to place the batch."""
     shared: set[int] = set()
     while True:
         passes = [_Pass(parameters, values, shared, size, example) for example in range(EXAMPLES)]
@@ -50,12 +59,14 @@ def probe(run: Run, parameters: Sequence[Tensor], size: int) -> Plan:
         if any(one.names != passes[0].names for one in passes):
             raise Unsupported("the model does not take the same steps every time")
         layouts: dict[int, Layout] = {}
+        reached = sorted(set().union(*(one.touched for one in passes)))
         mixed = None
-        for index in sorted(passes[0].touched):
+        for index in reached:
             touched = [one.touched.get(index) for one in passes]
-            if any(t is None for t in touched):
+            seen = [t for t in touched if t is not None]
+            if len(seen) < EXAMPLES or sum(bool(t.any()) for t in seen) < 2:
                 continue
-            layout = find_layout([t for t in touched if t is not None], size)
+            layout = find_layout(seen, size)
             if layout is None:
                 if index not in passes[0].candidates:
                     raise Unsupported(f"`{passes[0].names[index]}` mixes examples")
@@ -63,20 +74,29 @@ def probe(run: Run, parameters: Sequence[Tensor], size: int) -> Plan:
                 break
             layouts[index] = layout
         if mixed is None:
-            return _plan(passes[0], layouts, len(parameters))
+            return _plan(passes, reached, layouts, len(parameters)), len(layouts) < len(reached)
         # Not examples, then, but a tensor computed from parameters; later steps change their numbers.
         shared.add(mixed)
 
 
-def _without_zeros(p: Tensor) -> Tensor:
-    """Values in which zeros (a fresh bias, a branch that starts switched off) do not hide any path."""
+_ATTEMPTS = 3
+
+
+def _varied(p: Tensor, attempt: int) -> Tensor:
+    """Values with which no path is hidden: by zeros (a fresh bias, a branch that starts switched off), or,
+    in later attempts, by units that are silent for these examples.
+    """
     value = p.detach()
-    if not bool((value == 0).any()):
+    if attempt == 0 and not bool((value == 0).any()):
         return value
-    generator = torch.Generator().manual_seed(p.numel())
+    generator = torch.Generator().manual_seed(p.numel() + attempt)
     noise = torch.randn(p.shape, generator=generator).to(value)
     scale = value.float().abs().mean().clamp(min=0.02).to(value.dtype)
-    return torch.where(value == 0, 0.3 * scale * noise, value)
+    return (
+        torch.where(value == 0, 0.3 * scale * noise, value)
+        if attempt == 0
+        else value + attempt * scale * noise
+    )
 
 
 class _Pass(Trace):
@@ -148,24 +168,26 @@ class _Pass(Trace):
         """See `Trace`."""
 
         def on_gradient(grad: Tensor, uses: list[tuple[Use, tuple[Tensor, ...]]]) -> None:
-            touched = grad != 0
-            if bool(touched.any()):
-                self.touched[index] = touched
-                self.uses[index] = [(use.source.key, use.slow) for use, _ in uses]
+            self.touched[index] = grad != 0
+            self.uses[index] = [(use.source.key, use.slow) for use, _ in uses]
 
         return watch(self, step.name, func, args, kwargs, self.anchor, on_gradient)
 
 
-def _plan(one: _Pass, layouts: dict[int, Layout], parameters: int) -> Plan:
+def _plan(
+    passes: Sequence[_Pass], reached: Sequence[int], layouts: dict[int, Layout], parameters: int
+) -> Plan:
+    one = passes[0]
+    uses = {index: use for other in passes for index, use in other.uses.items()}
     steps = [
         Step(name, kind, layouts.get(i))
         for i, (name, kind) in enumerate(zip(one.names, one.kinds, strict=True))
     ]
-    fired = [key for index in layouts for key, _ in one.uses[index]]
-    slow = {one.names[index] for index in layouts for _, is_slow in one.uses[index] if is_slow}
+    fired = [key for index in reached for key, _ in uses[index]]
+    slow = {one.names[index] for index in reached for _, is_slow in uses[index] if is_slow}
     groups = group_uses(fired, one.by_key, one.leaves)
-    forward = [i for i in layouts if i < one.forward_steps] or list(layouts)
-    last = tuple(key for key, _ in one.uses[max(forward)]) if forward else ()
+    forward = [i for i in reached if i < one.forward_steps] or list(reached)
+    last = tuple(key for key, _ in uses[max(forward)]) if forward else ()
     used = {i for group in groups.values() for i in group.parameters}
     unused = tuple(i for i in range(parameters) if i not in used)
     return Plan(steps, groups, last, unused, tuple(sorted(slow)))

@@ -12,7 +12,7 @@ from torch import Tensor
 def pull_back(
     outputs: Sequence[Tensor], inputs: Sequence[Tensor], grads: Sequence[Tensor]
 ) -> list[Tensor | None]:
-    """Gradients of `inputs`, examples first, from those of `outputs`, examples first; None where unconnected."""
+    """Gradients of `inputs` from those of `outputs`, examples first in both; None where unconnected."""
     with warnings.catch_warnings():
         # torch says which operations it cannot batch: they are merely looped over.
         warnings.simplefilter("ignore", UserWarning)

@@ -19,7 +19,7 @@ class LSTM(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: D102
         ctx: Any, gates: Tensor, term: Tensor, weight: Tensor, bias: Tensor | None, h: Tensor, c: Tensor
     ) -> tuple[Tensor, Tensor]:
         steps, batch, size = gates.shape[0], gates.shape[1], h.shape[1]
@@ -39,7 +39,7 @@ class LSTM(torch.autograd.Function):
         return hidden, cells[-1].clone()
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:  # noqa: D102
         activated, cells, weight = ctx.saved_tensors
         grad_hidden, dc = grads[0], grads[1].clone()
         steps, size = activated.shape[0], cells.shape[2]
@@ -69,13 +69,13 @@ class GRU(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: D102
         ctx: Any, gates: Tensor, term: Tensor, weight: Tensor, bias: Tensor | None, h: Tensor
     ) -> Tensor:
-        steps, batch, size = gates.shape[0], gates.shape[1], h.shape[1]
-        hidden = gates.new_empty(steps + 1, batch, size)
+        steps, size = gates.shape[0], h.shape[1]
+        hidden = gates.new_empty(steps + 1, *h.shape)
         hidden[0] = h
-        activated, inner = gates.clone(), gates.new_empty(steps, batch, size)
+        activated, inner = gates.clone(), gates.new_empty(steps, *h.shape)
         weight = weight.t()
         for t in range(steps):
             share = hidden[t] @ weight if bias is None else torch.addmm(bias, hidden[t], weight)
@@ -89,10 +89,10 @@ class GRU(torch.autograd.Function):
         return hidden
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:  # noqa: D102
         activated, inner, hidden, weight = ctx.saved_tensors
         (grad_hidden,) = grads
-        steps, size = inner.shape[0], inner.shape[2]
+        steps = len(inner)
         r, z, n = activated.chunk(3, 2)
         to_new = (1 - z) * (1 - n * n)
         to_update = (hidden[:-1] - n) * z * (1 - z)
@@ -101,7 +101,7 @@ class GRU(torch.autograd.Function):
         dh = grad_hidden[steps].clone()
         weight = weight.t()
         for t in range(steps - 1, -1, -1):
-            new, update, reset = dh * to_new[t], dh * to_update[t], None
+            new, update = dh * to_new[t], dh * to_update[t]
             reset = new * to_reset[t]
             torch.cat([reset, update, new], 1, out=out[t])
             torch.cat([reset, update, new.mul_(r[t])], 1, out=share[t])
@@ -113,7 +113,7 @@ class Plain(torch.autograd.Function):
     """One direction of one Elman layer (tanh or relu), time first. Gives all hidden states."""
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: D102
         ctx: Any, gates: Tensor, term: Tensor, weight: Tensor, bias: Tensor | None, h: Tensor, relu: bool
     ) -> Tensor:
         hidden = gates.new_empty(gates.shape[0] + 1, *h.shape)
@@ -128,7 +128,7 @@ class Plain(torch.autograd.Function):
         return hidden
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:  # noqa: D102
         hidden, weight = ctx.saved_tensors
         (grad_hidden,) = grads
         h = hidden[1:]

@@ -1,4 +1,4 @@
-"""Which entries of a parameter a tensor computed from it consists of, if it only picks and rearranges them."""
+"""Which entries of a parameter a tensor consists of that only picks and rearranges them."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class _Tap(torch.autograd.Function):
 
 
 def tap(output: Tensor, anchor: Tensor, receive: Receive, saved: list[Tensor], *, in_place: bool) -> Tensor:
-    """`output`, watched; `in_place` says that the operation changed an existing tensor, which stays itself."""
+    """`output`, watched; `in_place`: the operation changed an existing tensor, which stays itself."""
     with torch._C.DisableTorchFunction():
         if not in_place:
             # A tensor of its own: marking a view as changed would rewrite the history of its base at the cost

@@ -16,7 +16,6 @@ from .layout import Unsupported
 from .plan import Key, Step
 from .source import Source
 
-
 _IN_PLACE = {"__setitem__"} | {
     f"__i{op}__"
     for op in ("add", "sub", "mul", "truediv", "pow", "matmul", "floordiv", "mod", "and", "or", "xor")
@@ -47,6 +46,7 @@ class Trace(TorchFunctionMode):
             leaf = value.detach().requires_grad_()
             self.leaves.append(leaf)
             self._add(p, Source((i,), leaf, value.detach()))
+            self.sources[id(leaf)] = self.sources[id(p)]
 
     def _add(self, tensor: Tensor, source: Source) -> None:
         self.sources[id(tensor)] = source
@@ -79,6 +79,8 @@ class Trace(TorchFunctionMode):
         if step.kind == "derived":
             for j, output in enumerate(tree_leaves(result)):
                 if isinstance(output, Tensor) and output.requires_grad:
+                    if id(output) in self.sources and not changes_in_place(name):
+                        continue  # .to(), .contiguous() with nothing to do
                     if id(output) in self.sources:
                         raise Unsupported(f"`{name}` changes a tensor computed from parameters in place")
                     self._add(output, Source((-1, index, j), output, output.detach()))

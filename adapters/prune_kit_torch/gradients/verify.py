@@ -12,7 +12,7 @@ _EXAMPLES = 3
 
 def sample(batch: int) -> Tensor:
     """Positions of a few examples spread over the batch."""
-    return torch.linspace(0, batch - 1, min(batch, _EXAMPLES)).round().long().unique()
+    return torch.tensor(sorted({round(i * (batch - 1) / (_EXAMPLES - 1)) for i in range(_EXAMPLES)}))
 
 
 def tolerance(dtype: torch.dtype) -> float:
@@ -33,8 +33,8 @@ def check_independent(together: Tensor, apart: Tensor, what: str) -> None:
     if bool(((together - apart).abs() > allowed * scale).any()):
         gap = float((together - apart).abs().max() / scale)
         raise PruneKitError(
-            f"the {what} of an example must not depend on the other examples of the batch; calling the model with "
-            f"one example at a time changes them by {gap:.1e} of their size.",
+            f"the {what} of an example must not depend on the other examples of the batch; one at a time "
+            f"gives others, by {gap:.1e} of their size.",
             hint="a BatchNorm without running statistics, dropout that ignores eval(), or a loss that compares "
             "examples does this; there is no gradient of one example then",
         )

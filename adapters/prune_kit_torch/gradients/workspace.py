@@ -48,7 +48,7 @@ class Workspace:
     def run(self, shape: str, candidates: Mapping[str, Candidate], batch: int, like: Tensor) -> Tensor:
         """Squared norms `(batch,)` by the candidate chosen for `shape`."""
         itemsize = max(4, like.element_size())
-        name = self.choices.get(shape)
+        name = self.choices.get(shape, "")
         if name not in candidates:
             name = self._choose(candidates, batch, like, itemsize)
             self.choices[shape] = name

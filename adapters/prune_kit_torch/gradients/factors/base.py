@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -47,11 +48,11 @@ def squares(tensor: Tensor) -> Tensor:
     In runs of limited length: torch's vector norm is ten times faster than squaring and summing, but adds
     up so plainly that it is off by 1e-4 for a million float32 numbers.
     """
-    flat = tensor.reshape(len(tensor), -1)
+    flat = tensor.flatten(1) if tensor.ndim > 1 else tensor[:, None]
     length = flat.shape[1]
     whole = length - length % _RUN if length > _RUN else 0
     total = torch.linalg.vector_norm(flat[:, whole:], dim=1).square()
     if whole:
-        runs = flat[:, :whole].unflatten(1, (-1, _RUN))
+        runs = flat[:, :whole].view(len(flat), -1, _RUN)
         total += torch.linalg.vector_norm(runs, dim=2).square().sum(1)
-    return total
+    return cast(Tensor, total)

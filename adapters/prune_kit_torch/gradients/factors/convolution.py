@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,7 @@ class Geometry:
 
 
 class Convolution(Factor):
-    """From inputs `x` (batch, uses, channels, *space) and output gradients `g` (batch, uses, outputs, *space')."""
+    """From inputs `x` (batch, uses, channels, *space) and gradients `g` (batch, uses, outputs, *space)."""
 
     def __init__(self, x: Tensor, g: Tensor, shape: tuple[int, ...], geometry: Geometry) -> None:
         self.x, self.g, self.shape, self.geometry = x, g, shape, geometry
@@ -43,7 +44,7 @@ class Convolution(Factor):
             g, x, weight, None, geometry.stride, geometry.padding, geometry.dilation, geometry.transposed,
             geometry.output_padding or [0] * len(geometry.kernel), n * geometry.groups, [False, True, False],
         )  # fmt: skip
-        return out.view(n, *self.shape)
+        return cast(Tensor, out.view(n, *self.shape))
 
     def squared_norms(self, workspace: Workspace) -> Tensor:
         """The fastest of the formulas that hold for this geometry."""
@@ -52,13 +53,10 @@ class Convolution(Factor):
         positions = math.prod(self.x.shape[3:] if geometry.transposed else self.g.shape[3:])
         channels, outputs = self.x.shape[2], self.g.shape[2]
         work = uses * positions * weights
+        operands = uses * (self.x[0, 0].numel() + self.g[0, 0].numel())
         # A grouped convolution with few channels per group runs far below the speed of a matrix product.
         candidates = {
-            "grouped": Candidate(
-                lambda i, j: squares(self.dense(i, j)),
-                4 * work,
-                weights + uses * (self.x[0, 0].numel() + self.g[0, 0].numel()),
-            )
+            "grouped": Candidate(lambda i, j: squares(self.dense(i, j)), 4 * work, weights + operands)
         }
         if geometry.groups == 1 and not geometry.transposed:
             window = math.prod(geometry.kernel)
@@ -127,7 +125,7 @@ class Convolution(Factor):
         ]
 
     def _pixels(self, start: int, stop: int) -> Tensor:
-        """Gram matrices of single pixels; the kernel's windows are sums along the diagonals of one of them."""
+        """Gram matrices of single pixels; windows are sums along the diagonals of one of them."""
         x, g, space = self._on_padded_grid(start, stop)
         n, pixels = x.shape[0], x.shape[2]
         inputs = torch.bmm(x.mT, x).flatten(1)
@@ -168,7 +166,12 @@ def _windows(x: Tensor, geometry: Geometry) -> Tensor:
         reach = (geometry.kernel[axis] - 1) * geometry.dilation[axis] + 1
         x = x.unfold(3 + axis, reach, geometry.stride[axis])
     for axis in range(space):
-        x = x[(..., slice(None, None, geometry.dilation[axis]), *([slice(None)] * (space - 1 - axis)))]
+        index: list[Any] = [
+            ...,
+            slice(None, None, geometry.dilation[axis]),
+            *[slice(None)] * (space - 1 - axis),
+        ]
+        x = x[tuple(index)]
     # (n, uses, channels, *positions, *window) -> (n, uses, *positions, channels, *window)
     order = [0, 1, *range(3, 3 + space), 2, *range(3 + space, 3 + 2 * space)]
     return x.permute(order).reshape(n, -1, channels * math.prod(geometry.kernel))

@@ -9,7 +9,7 @@ from .base import Factor, squares, wide
 
 
 class Outer(Factor):
-    """`gradient[n] = g[n].T @ a[n]`, from `a` (batch, positions, inputs) and `g` (batch, positions, outputs)."""
+    """`gradient[n] = g[n].T @ a[n]`: `a` (batch, positions, inputs), `g` (batch, positions, outputs)."""
 
     def __init__(self, a: Tensor, g: Tensor) -> None:
         self.a, self.g = a, g

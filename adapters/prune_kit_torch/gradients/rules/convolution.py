@@ -100,7 +100,7 @@ def _first(rows: Rows, tensor: Tensor) -> Tensor:
     return rows.first(tensor)
 
 
-RULES = {
+RULES: dict[Any, Callable[..., list[Use]]] = {
     torch.conv1d: _convolution(1),
     torch.conv2d: _convolution(2),
     torch.conv3d: _convolution(3),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -42,8 +43,8 @@ def _embedding(
 
 def _embedding_bag(
     input: Any, weight: Any, offsets: Any = None, max_norm: float | None = None, norm_type: float = 2,
-    scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Any = None,
-    include_last_offset: bool = False, padding_idx: int | None = None,
+    scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False,
+    per_sample_weights: Any = None, include_last_offset: bool = False, padding_idx: int | None = None,
 ) -> list[Use]:  # fmt: skip
     if scale_grad_by_freq:
         raise Unsupported("an embedding bag scales its gradients by frequency in the batch")
@@ -61,12 +62,8 @@ def _embedding_bag(
             bag = torch.arange(bags, device=grad.device).repeat_interleave(index.shape[1])
             index = index.flatten()
         else:
-            bag = (
-                torch.searchsorted(
-                    offsets[:bags].contiguous(), torch.arange(len(index), device=grad.device), right=True
-                )
-                - 1
-            )
+            position = torch.arange(len(index), device=grad.device)
+            bag = torch.searchsorted(offsets[:bags].contiguous(), position, right=True) - 1
         real = torch.ones_like(bag, dtype=torch.bool) if padding is None else index != padding
         bag, index = bag[real], index[real]
         values = grad[bag]
@@ -80,7 +77,7 @@ def _embedding_bag(
     return [Use(weight, (input,), factor)]
 
 
-RULES = {
+RULES: dict[Any, Callable[..., list[Use]]] = {
     F.embedding: _embedding,
     torch.embedding: lambda weight, input, padding_idx=None, *_, **__: _embedding(
         input, weight, None if padding_idx in (None, -1) else padding_idx

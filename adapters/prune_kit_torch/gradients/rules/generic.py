@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -34,11 +34,11 @@ def generic(name: str, func: Any, args: Any, kwargs: Any, in_place: bool, wanted
                 ]
                 for i, tensor in zip(tensors, kept, strict=True):
                     filled[i] = tensor
-                inputs, named = tree_unflatten(filled, tree)
+                inputs, named = cast(tuple[list[Any], dict[str, Any]], tree_unflatten(filled, tree))
                 if in_place:
                     inputs[0] = inputs[0].clone()
                 result = func(*inputs, **named)
-                return inputs[0] if in_place else result
+                return cast(Tensor, inputs[0] if in_place else result)
 
             return Differentiated(run, source.value, rows, grad)
 
@@ -73,4 +73,6 @@ class Differentiated(Factor):
             output = self.run(leaf)
 
         (full,) = pull_back([output], [leaf], [self.grad * masks])
-        return wide(full) if full is not None else wide(leaf.detach()).new_zeros(stop - start, *self.shape)
+        if full is None:
+            return wide(leaf.detach()).new_zeros((stop - start, *self.shape))
+        return wide(full)

@@ -113,7 +113,7 @@ def _rms_norm(
     return _scale_and_shift(input, weight, None, *_trailing(shape, lambda x: F.rms_norm(x, shape, eps=eps)))
 
 
-RULES = {
+RULES: dict[Any, Callable[..., list[Use]]] = {
     F.batch_norm: _batch_norm,
     F.instance_norm: _instance_norm,
     F.group_norm: _group_norm,

@@ -14,9 +14,9 @@ from ..source import Source
 from .reduce import reduced
 from .use import Use
 
-_SAME = {"add", "sub", "mul", "div", "true_divide", "pow", "maximum", "minimum", "where", "lerp", "addcmul", "addcdiv",
-         "rsub", "atan2", "hypot", "copysign", "logaddexp", "multiply", "divide", "subtract", "fmod", "remainder",
-         "clamp", "float_power", "max", "min", "threshold"}  # fmt: skip
+_SAME = {"add", "sub", "mul", "div", "true_divide", "pow", "maximum", "minimum", "where", "lerp", "addcmul",
+         "addcdiv", "rsub", "atan2", "hypot", "copysign", "logaddexp", "multiply", "divide", "subtract",
+         "fmod", "remainder", "clamp", "float_power", "max", "min", "threshold"}  # fmt: skip
 _OPERATORS = {"__add__": "add", "__radd__": "add", "__sub__": "sub", "__mul__": "mul", "__rmul__": "mul",
               "__truediv__": "div", "__pow__": "pow", "__iadd__": "add", "__isub__": "sub", "__imul__": "mul",
               "__itruediv__": "div", "__ipow__": "pow", "__rsub__": "rsub", "__rpow__": "rpow",
@@ -59,7 +59,7 @@ def _plain(shape: torch.Size) -> Callable[..., Dense]:
 def _recomputed(
     function: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any], source: Source
 ) -> Callable[..., Dense]:
-    """The parameter written out to the output's size, so that autograd gives each example's part of its gradient."""
+    """Autograd on the parameter written out to the output's size, whose gradient falls apart by example."""
     markers = tuple(_Saved() if isinstance(a, Tensor) else a for a in args)
     named = {key: _Saved() if isinstance(a, Tensor) else a for key, a in kwargs.items()}
 
@@ -116,7 +116,7 @@ def _repeat(input: Any, *sizes: Any) -> list[Use]:
     return _expand(input)
 
 
-RULES = {
+RULES: dict[Any, Callable[..., list[Use]]] = {
     torch.prelu: _prelu,
     **dict.fromkeys((Tensor.expand, Tensor.expand_as, torch.broadcast_to), _expand),
     Tensor.repeat: _repeat,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ def hidden_term(weight: Tensor, bias: Tensor | None, like: Tensor, previous: lis
     once they are known.
     """
     if has_torch_function((weight,)):
-        return handle_torch_function(hidden_term, (weight,), weight, bias, like, previous)  # type: ignore[no-any-return]
+        return handle_torch_function(hidden_term, (weight,), weight, bias, like, previous)
     return torch.empty_like(like)
 
 
@@ -41,4 +42,4 @@ def _bias(rows: Rows, grad: Tensor) -> Dense:
     return Dense(wide(rows.positions(grad)).sum(1))
 
 
-RULES = {hidden_term: _hidden_term}
+RULES: dict[Any, Callable[..., list[Use]]] = {hidden_term: _hidden_term}

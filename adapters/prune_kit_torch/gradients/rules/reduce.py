@@ -11,7 +11,7 @@ from ..layout import Rows, Unsupported
 
 
 def reduced(rows: Rows, grad: Tensor, shape: Sequence[int]) -> Tensor:
-    """Undo the broadcasting of a parameter of `shape` to `grad`'s shape, for each example: (batch, *shape)."""
+    """Undo, for each example, the broadcasting of a parameter of `shape` to `grad`: (batch, *shape)."""
     first = wide(rows.first(grad))
     lead = grad.ndim - len(shape)
     kept = rows.axis - lead

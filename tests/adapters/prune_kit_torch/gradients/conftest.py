@@ -46,6 +46,6 @@ def _loop(model, inputs, labels, loss=F.cross_entropy, *, squared_by_name=False)
     return squared.sum(1).sqrt()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def loop():
     return _loop

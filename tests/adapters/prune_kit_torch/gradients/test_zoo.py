@@ -99,8 +99,8 @@ def grouped_dilated():
 @zoo(images())
 def depthwise_separable():
     return convolutional(
-        nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.GroupNorm(2, 8), nn.SiLU(), nn.Conv2d(8, 6, 1),
-        channels=6,
+        nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.GroupNorm(2, 8), nn.SiLU(),
+        nn.Conv2d(8, 6, 1), channels=6,
     )  # fmt: skip
 
 
@@ -140,8 +140,8 @@ def conv3d():
 @zoo(images())
 def transposed_convolutions():
     return convolutional(
-        nn.ConvTranspose2d(3, 6, 3, stride=2, output_padding=1), nn.Tanh(), nn.ConvTranspose2d(6, 4, 2, groups=2),
-        channels=4,
+        nn.ConvTranspose2d(3, 6, 3, stride=2, output_padding=1), nn.Tanh(),
+        nn.ConvTranspose2d(6, 4, 2, groups=2), channels=4,
     )  # fmt: skip
 
 
@@ -153,8 +153,8 @@ def transposed_conv1d():
 @zoo(images())
 def many_channels_few_pixels():
     return convolutional(
-        nn.Conv2d(3, 40, 3, stride=2, padding=1), nn.BatchNorm2d(40), nn.ReLU(), nn.Conv2d(40, 40, 3, padding=1),
-        channels=40,
+        nn.Conv2d(3, 40, 3, stride=2, padding=1), nn.BatchNorm2d(40), nn.ReLU(),
+        nn.Conv2d(40, 40, 3, padding=1), channels=40,
     )  # fmt: skip
 
 
@@ -334,7 +334,7 @@ def transformer_layers():
     )  # fmt: skip
 
 
-@zoo((lambda b: (torch.randn(b, 4, 8), torch.randn(b, 6, 8))))
+@zoo(lambda b: (torch.randn(b, 4, 8), torch.randn(b, 6, 8)))
 def decoder_two_inputs():
     return Lambda(
         lambda m, target, memory: m.out(m.body(target, memory).mean(1)), out=head(8),
