@@ -115,7 +115,7 @@ def draw(accuracies: dict[str, list[float]], digits: Examples, scores: pk.ScoreT
         error = standard_error(values)
         mean, color = float(np.mean(values)), colors[name.split()[0]]
         left.errorbar(i, mean, 2 * error, fmt="o", ms=8, lw=2, capsize=5, color=color)
-        beside = {"xytext": (9, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
+        beside = {"xytext": (9, 6), "textcoords": "offset points", "fontsize": 9}
         left.annotate(f"{mean:.3f}", (i, mean), **beside)
     left.axhline(float(np.mean(accuracies["all"])), color=colors["all"], lw=1, ls=":")
     left.set_xticks(range(len(accuracies)), [name.replace(" ", "\n") for name in accuracies])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from prune_kit.errors import MissingExtraError, PruneKitError
+from prune_kit.errors import PruneKitError
 
+_ADAPTERS = "prune_kit.adapters"
 _SPEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -38,8 +40,8 @@ def import_attribute(spec: str, option: str) -> Any:
             f"{option} {spec}: the module {error.name} cannot be found.",
             hint="modules are looked up in the current folder and in the environment's packages",
         ) from error
-    except (ImportError, SyntaxError) as error:
-        raise PruneKitError(f"{option} {spec}: the module does not import: {error}.") from error
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        raise PruneKitError(f"{option} {spec}: the module does not import: {told(error)}.") from error
     for name in attribute.split("."):
         if not hasattr(found, name):
             public = ", ".join(n for n in vars(found) if not n.startswith("_"))
@@ -48,19 +50,34 @@ def import_attribute(spec: str, option: str) -> Any:
     return found
 
 
+def call(function: Callable[[], Any], spec: str, option: str) -> Any:
+    """What a function that `package.module:attribute` names gives.
+
+    Raises
+    ------
+    PruneKitError
+        Whatever it raises.
+    """
+    try:
+        return function()
+    except PruneKitError:
+        raise
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        raise PruneKitError(f"{option} {spec}: calling it fails: {told(error)}.") from error
+
+
 def adapter(name: str) -> Any:
-    """The adapter for the framework `name`, imported now.
+    """The adapter for the framework `name` (one of `adapter_names`), imported now.
 
     Raises
     ------
     MissingExtraError
         If its framework is not installed.
     """
-    for entry_point in entry_points(group="prune_kit.adapters", name=name):
-        return entry_point.load()
-    raise MissingExtraError(f"there is no adapter for {name}.", hint=f'pip install "prune-kit[{name}]"')
+    (entry_point,) = entry_points(group=_ADAPTERS, name=name)
+    return entry_point.load()
 
 
 def adapter_names() -> list[str]:
     """The frameworks that installed adapters are for."""
-    return sorted({entry_point.name for entry_point in entry_points(group="prune_kit.adapters")})
+    return sorted({entry_point.name for entry_point in entry_points(group=_ADAPTERS)})

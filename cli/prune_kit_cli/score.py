@@ -13,12 +13,11 @@ from prune_kit.summary import agreement_by_epoch
 from prune_kit.training import AUGMENTATIONS, PRECISIONS
 
 from .agreement import agreement_lines, too_early
-from .locate import is_import_spec
+from .locate import adapter_names, is_import_spec
 from .output import json_option, show, warn
 from .parameters import Epochs, Seeds
 from .score_sources import score_arrays, score_with_adapter
 
-_FRAMEWORKS = ("torch", "tensorflow", "onnx", "arrays")
 # Options that say something about one way of scoring only.
 _OF_ARRAYS = ("logits", "labels", "ids", "probabilities")
 _OF_TRAINING = (
@@ -46,9 +45,9 @@ _OF_MODELS = (
 @click.command()
 @click.option(
     "--framework",
-    type=click.Choice(_FRAMEWORKS),
+    type=click.Choice([*adapter_names(), "arrays"]),
     required=True,
-    help="What computes, or computed, the logits.",
+    help="What computes the logits; arrays: saved logits.",
 )
 @click.option(
     "--data",

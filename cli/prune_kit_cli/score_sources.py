@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from prune_kit.saved_logits import score_saved_logits
 from prune_kit.store import Run
 from prune_kit.training import Recipe
 
-from .locate import adapter, import_attribute, is_import_spec
+from .locate import adapter, call, import_attribute, is_import_spec
 
-# Found on the digits (examples/README.md): at these epochs the seeds agree, and the hardest half that they
+# Found on the digits (examples/digits_half.py): at these epochs the seeds agree, and the hardest half that they
 # choose trains as well as all of the data.
 _DIGITS = {"epochs": 6, "learning_rate": 0.05}
 _EPOCHS = 20
@@ -95,7 +96,9 @@ def _data(options: dict[str, Any]) -> Any:
         return load_examples(source, image_size=options["image_size"], label_column=options["label_column"])
     data = import_attribute(source, "--data")
     # A function or class makes the data; a data set that happens to be callable has a length.
-    return data() if callable(data) and (isinstance(data, type) or not hasattr(data, "__len__")) else data
+    if callable(data) and (isinstance(data, type) or not hasattr(data, "__len__")):
+        return call(data, source, "--data")
+    return data
 
 
 def _make_model(verbs: Any, model: str, data: Any) -> Any:
@@ -107,7 +110,7 @@ def _make_model(verbs: Any, model: str, data: Any) -> Any:
             f"--model {model} must be a class or function that makes a model; "
             f"got {type(make_model).__name__}."
         )
-    return make_model
+    return partial(call, make_model, model, "--model")
 
 
 def _only_epoch(epochs: list[int] | None, what: str) -> int | None:
