@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class PruneKitError(ValueError):
     """Something given to the kit cannot be used.
@@ -28,3 +31,19 @@ class RunConflictError(StoreError):
 
 class MissingExtraError(PruneKitError, ImportError):
     """An optional package is not installed; the message gives the line that installs it."""
+
+
+def told(error: BaseException) -> str:
+    """What an exception out of the user's own code says, and where it was raised, for one line."""
+    said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
+    if isinstance(error, SyntaxError):  # its place is in its text
+        return said
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<")
+        and not any(
+            part == "site-packages" or part.startswith("prune_kit") for part in Path(frame.filename).parts
+        )
+    ]
+    return f"{said} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else said

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from prune_kit.errors import PruneKitError
+from prune_kit.errors import PruneKitError, told
 
 Inputs: TypeAlias = Tensor | tuple[Any, ...] | dict[str, Any]
 """One tensor, a tuple of positional arguments, or a dict of keyword arguments of the model."""
@@ -112,15 +112,32 @@ def forward(model: nn.Module, inputs: Inputs) -> Tensor:
     Raises
     ------
     PruneKitError
-        If the output holds no tensor of shape (b, c).
+        If the model cannot take the inputs, or its output holds no tensor of shape (b, c).
     """
-    if isinstance(inputs, dict):
-        output = model(**inputs)
-    elif isinstance(inputs, tuple):
-        output = model(*inputs)
-    else:
-        output = model(inputs)
+    try:
+        if isinstance(inputs, dict):
+            output = model(**inputs)
+        elif isinstance(inputs, tuple):
+            output = model(*inputs)
+        else:
+            output = model(inputs)
+    except (RuntimeError, TypeError, IndexError) as error:  # what torch raises for shapes that do not fit
+        raise PruneKitError(
+            f"the model cannot take the data, {_described(inputs)}: {told(error)}.",
+            hint="the model and the data must be made for each other",
+        ) from error
     return logits_of(output)
+
+
+def _described(inputs: Any) -> str:
+    """Shapes and types of what a model was given."""
+    if isinstance(inputs, Tensor):
+        return f"{str(inputs.dtype).removeprefix('torch.')} of shape {tuple(inputs.shape)}"
+    if isinstance(inputs, dict):
+        return ", ".join(f"{key}: {_described(value)}" for key, value in inputs.items())
+    if isinstance(inputs, (tuple, list)):
+        return ", ".join(map(_described, inputs))
+    return type(inputs).__name__
 
 
 def logits_of(output: Any) -> Tensor:
@@ -142,7 +159,10 @@ def logits_of(output: Any) -> Tensor:
 
 
 def check_fit(logits: Tensor, labels: Tensor) -> None:
-    """Refuse logits that do not fit the labels: another number of rows or classes."""
+    """Refuse logits that do not fit the labels: another number of rows or classes.
+
+    Class indices on a GPU are not looked at: each look would wait for it.
+    """
     if len(logits) != len(labels):
         raise PruneKitError(
             f"the model gave {len(logits)} rows of logits for {len(labels)} labels.",
@@ -152,3 +172,11 @@ def check_fit(logits: Tensor, labels: Tensor) -> None:
         raise PruneKitError(
             f"the model gives {logits.shape[1]} classes, the labels have {labels.shape[1]} columns."
         )
+    if labels.ndim == 1 and labels.device.type == "cpu" and len(labels):
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= logits.shape[1]:
+            raise PruneKitError(
+                f"the model gives {logits.shape[1]} classes, so that labels must lie in 0 ... "
+                f"{logits.shape[1] - 1}; got {low if low < 0 else high}.",
+                hint="the model needs an output for every class, and classes count from 0",
+            )

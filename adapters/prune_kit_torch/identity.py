@@ -20,7 +20,7 @@ def structure(make_model: Callable[[], nn.Module]) -> dict[str, Any]:
     Raises
     ------
     PruneKitError
-        If `make_model` gives no module.
+        If `make_model` gives no module, or one without parameters.
     """
     with seeded(0):
         model = make_model()
@@ -28,6 +28,11 @@ def structure(make_model: Callable[[], nn.Module]) -> dict[str, Any]:
         raise PruneKitError(
             f"`make_model` must return a torch.nn.Module; got {type(model).__name__}.",
             hint="give a function without arguments, such as `lambda: MyModel(num_classes=10)`",
+        )
+    if not any(True for _ in model.parameters()):
+        raise PruneKitError(
+            f"the model must have parameters; {type(model).__name__} has none.",
+            hint="there is nothing to train, and every checkpoint of it is the same",
         )
     shapes = [(name, tuple(tensor.shape)) for name, tensor in model.state_dict().items()]
     return {

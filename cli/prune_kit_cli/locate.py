@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from prune_kit.errors import PruneKitError
+from prune_kit.errors import PruneKitError, told
 
 _ADAPTERS = "prune_kit.adapters"
 _SPEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
