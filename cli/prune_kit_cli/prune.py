@@ -36,7 +36,7 @@ _MOST_CLASSES = 20
     "--method",
     type=click.Choice(["hardest", "easiest", "window", "random"]),
     default=None,
-    help="[default: hardest; window with --offset]",
+    help="Which examples stay. [default: hardest; window with --offset]",
 )
 @click.option("--per-class", is_flag=True, help="Keep the same share of every class.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of --method random.")
@@ -141,7 +141,7 @@ def _choose(
 
 def write_subset(out: Path, kept: ScoreTable, provenance: dict[str, Any]) -> None:
     """Write the kept ids; a Parquet file has the other columns and the provenance too."""
-    if out.suffix == ".parquet":
+    if out.suffix == ".parquet" and len(kept):  # write_ids refuses to write nothing
         ScoreTable(kept.ids, kept.labels, kept.columns, provenance).to_parquet(out)
     else:
         write_ids(out, kept.ids)

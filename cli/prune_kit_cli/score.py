@@ -101,7 +101,7 @@ _OF_MODELS = (
     type=click.FloatRange(min=0, min_open=True),
     help="Times 0.2 after epochs 60, 120 and 160. [default: 0.1; 0.05 for digits]",
 )
-@click.option("--weight-decay", type=click.FloatRange(min=0), help="[default: 5e-4]")
+@click.option("--weight-decay", type=click.FloatRange(min=0), help="Of SGD. [default: 5e-4]")
 @click.option(
     "--augmentation",
     type=click.Choice(AUGMENTATIONS),
