@@ -14,10 +14,10 @@ from ._statistics import Statistics, statistics
 from .arrays import Array, NumpyArray, namespace, wide_float
 from .checks import check_classes, check_finite, check_probabilities, check_soft_labels
 
-Reduce: TypeAlias = Callable[[NumpyArray, NumpyArray], Statistics | None]
-"""A faster way from logits (b, c) and labels (b,) to their statistics, which looks at every value.
+Reduce: TypeAlias = Callable[[NumpyArray, NumpyArray, bool], tuple[Statistics, NumpyArray] | None]
+"""A faster way from logits (b, c) and labels (b,) to their statistics, and the rows that it cannot do.
 
-It answers None where a value may not be finite."""
+It is told whether a lead is needed, and answers None where a value is not finite."""
 
 FROM_STATISTICS = {
     "el2n": formulas.el2n,
@@ -50,13 +50,14 @@ def evaluate(
         check = partial(check_finite, values, "logits", first_row, given=given)
     else:
         check, reduce = partial(check_probabilities, values, first_row), None
-    if reduce is None or not any(name in FROM_STATISTICS for name in names):
+    direct = [name for name in names if name in FROM_STATISTICS]
+    if reduce is None or not direct:
         check()
     columns: dict[str, Array] = {}
     if "predicted" in names:
         columns["predicted"] = xp.argmax(values, axis=1)
     if "entropy" in names:
-        columns["entropy"] = formulas.entropy(xp, values, axis=1, from_logits=from_logits)
+        columns["entropy"] = formulas.entropy(xp, values, from_logits=from_logits)
     rest = [name for name in names if name not in WITHOUT_LABELS]
     if not rest:
         return columns
@@ -68,14 +69,20 @@ def evaluate(
     else:
         hard = check_classes(labels, values.shape[1], first_row)
         certain = None
-    columns |= _hard(xp, values, hard, rest, from_logits, reduce, check)
+    if direct:
+        columns |= _direct(xp, values, hard, direct, from_logits, reduce, check)
+    if "margin_sum" in names:
+        # Its terms have both signs and cancel where it is near zero: only a wider type keeps its digits.
+        wide = xp.astype(values, wide_float(values), copy=False)
+        column = formulas.margin_sum(xp, statistics(xp, wide, hard, from_logits=from_logits), values.shape[1])
+        columns["margin_sum"] = xp.astype(column, dtype, copy=False)
     if certain is not None:
         soft = _soft.columns(xp, values, labels, rest, from_logits=from_logits)
         columns |= {name: xp.where(certain, columns[name], column) for name, column in soft.items()}
     return columns
 
 
-def _hard(
+def _direct(
     xp: Any,
     values: Array,
     labels: Array,
@@ -84,20 +91,18 @@ def _hard(
     reduce: Reduce | None,
     check: Callable[[], None],
 ) -> dict[str, Array]:
-    columns: dict[str, Array] = {}
-    direct = [name for name in names if name in FROM_STATISTICS]
-    if direct:
-        s = None if reduce is None else reduce(values, labels)
-        if s is None:
-            check()
-            s = statistics(xp, values, labels, axis=1, from_logits=from_logits)
-        columns = {name: FROM_STATISTICS[name](xp, s) for name in direct}
-    if "margin_sum" in names:
-        # Its terms have both signs and cancel where it is near zero: only a wider type keeps its digits.
-        wide = xp.astype(values, wide_float(values), copy=False)
-        s = statistics(xp, wide, labels, axis=1, from_logits=from_logits)
-        column = formulas.margin_sum(xp, s, values.shape[1])
-        columns["margin_sum"] = xp.astype(column, values.dtype, copy=False)
+    fast = None if reduce is None else reduce(values, labels, "margin" in names)
+    if fast is None:
+        check()
+        s = statistics(xp, values, labels, from_logits=from_logits)
+        return {name: FROM_STATISTICS[name](xp, s) for name in names}
+    s, outside = fast
+    columns = {name: FROM_STATISTICS[name](xp, s) for name in names}
+    if outside.size:
+        check()
+        s = statistics(xp, values[outside], labels[outside], from_logits=from_logits)
+        for name in names:
+            columns[name][outside] = FROM_STATISTICS[name](xp, s)
     return columns
 
 

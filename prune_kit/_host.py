@@ -8,6 +8,7 @@ result, and the result of a row depends neither on its block nor on the number o
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,14 +17,14 @@ import numpy as np
 
 from ._evaluate import column_type, evaluate
 from ._pages import PageRelease
-from ._statistics import Statistics, from_logit_sums
-from .arrays import NumpyArray
-
-BLOCK_ELEMENTS = 1 << 18
-"""Logits in a block: 1 MiB in float32. Smaller blocks fit a cache better, but cost more calls into NumPy."""
+from ._statistics import Statistics, lead_of
+from .arrays import NumpyArray, row_slices
 
 SPAN_ELEMENTS = 1 << 20
-"""Logits that a thread takes at a time."""
+"""Logits that a thread takes at a time: so many that threads seldom wait for each other's Python code."""
+
+BLOCK_ELEMENTS = 1 << 18
+"""Logits of a span that are computed at a time: 1 MiB in float32, near a cache and few calls into NumPy."""
 
 FEW_CLASSES = 64
 """Up to this many classes, a block is turned so that classes run along the first axis."""
@@ -41,29 +42,28 @@ def host_columns(
 ) -> dict[str, NumpyArray]:
     """Columns by name for `values` (n, c); every score has type `dtype`."""
     n, c = values.shape
-    rows = max(1, BLOCK_ELEMENTS // c)
-    span = rows * max(1, SPAN_ELEMENTS // (rows * c))
+    span = max(1, SPAN_ELEMENTS // c)
     columns = {name: np.empty(n, column_type(name, dtype)) for name in names}
     pages = PageRelease(values)
+    of_thread = threading.local()
 
     def fill(start: int) -> None:
-        kernel = _Kernel(rows, c, dtype)
-        stop = min(start + span, n)
+        if not hasattr(of_thread, "kernel"):
+            of_thread.kernel = _Kernel(min(span, n), c, dtype)
+        part = slice(start, min(start + span, n))
         with np.errstate(all="ignore"):
-            for a in range(start, stop, rows):
-                b = min(a + rows, stop)
-                part = evaluate(
-                    values[a:b],
-                    None if labels is None else labels[a:b],
-                    names,
-                    dtype=dtype,
-                    from_logits=from_logits,
-                    first_row=first_row + a,
-                    reduce=kernel,
-                )
-                for name, column in part.items():
-                    columns[name][a:b] = column
-        pages.release(start, stop)
+            filled = evaluate(
+                values[part],
+                None if labels is None else labels[part],
+                names,
+                dtype=dtype,
+                from_logits=from_logits,
+                first_row=first_row + start,
+                reduce=of_thread.kernel,
+            )
+        for name, column in filled.items():
+            columns[name][part] = column
+        pages.release(part.start, part.stop)
 
     starts = range(0, n, span)
     workers = min(len(starts), threads or available_cores())
@@ -79,47 +79,85 @@ def host_columns(
 
 
 class _Kernel:
-    """The statistics of a block of logits, computed in one buffer that is used again for the next."""
+    """The statistics of a span of logits, computed in buffers that are used again for the next.
+
+    Exponentials are taken of the logits as they are, which saves the search for each row's largest; rows
+    for which they come near the limits of the float type are left to the general way.
+    """
 
     def __init__(self, rows: int, num_classes: int, dtype: np.dtype[Any]) -> None:
+        self.step = min(rows, max(1, BLOCK_ELEMENTS // num_classes))
         self.turned = num_classes <= FEW_CLASSES
         # Two columns at least: NumPy adds a single column in another order than many.
-        self.buffer = np.empty(max(rows, 2) * num_classes, dtype)
+        self.width = max(self.step, 2)
+        self.shares = np.empty(self.width * num_classes, dtype)
         self.rows = np.arange(rows)
+        self.sums = np.empty((3, rows), dtype)
 
-    def __call__(self, logits: NumpyArray, labels: NumpyArray) -> Statistics | None:
-        """Statistics of logits (b, c), or None if an entry may not be finite."""
+    def __call__(
+        self, logits: NumpyArray, labels: NumpyArray, with_lead: bool
+    ) -> tuple[Statistics, NumpyArray] | None:
+        """Statistics of logits (b, c) and the rows where they do not hold; None if NaN or -inf is there."""
+        if not logits.min() > -np.inf:
+            return None
+        b = len(labels)
+        others, squares, largest = self.sums[:, :b]
+        sum_up = self._sum_turned if self.turned else self._sum_rows
+        for part in row_slices(b, self.step):
+            sum_up(
+                logits[part], labels[part], others[part], squares[part], largest[part] if with_lead else None
+            )
+        own_logits = logits[self.rows[:b], labels]
+        own = np.exp(own_logits)
+        lead = None
+        if with_lead:
+            lead = lead_of(np, largest - own_logits) * np.exp(np.maximum(largest, own_logits))
+        # Of such sums, squares and ratios keep all digits in float32; NaN fails every comparison.
+        holds = (np.minimum(others, own) > 1e-16) & (np.maximum(others, own) < 1e16)
+        norm = np.sqrt(others * others + squares)
+        return Statistics(own, others, norm, lead), np.flatnonzero(~holds)
+
+    def _sum_turned(
+        self,
+        logits: NumpyArray,
+        labels: NumpyArray,
+        others: NumpyArray,
+        squares: NumpyArray,
+        largest: NumpyArray | None,
+    ) -> None:
         b, c = logits.shape
         width = max(b, 2)
-        if self.turned:
-            axis, flat = 0, self.buffer[: c * width]
-            shares = flat.reshape(c, width)
-            shares[...] = logits.T
-            places = labels * width
-            places += self.rows[:b]
-        else:
-            axis, flat = 1, self.buffer[: b * c]
-            shares = flat.reshape(b, c)
-            shares[...] = logits
-            places = self.rows[:b] * c
-            places += labels
-        own = flat.take(places)
-        lowest = flat.min()
-        flat[places] = -np.inf
-        top = shares.max(axis=axis, keepdims=True)
-        # NaN and infinities of either sign survive these; so does an overflow, which costs a closer look.
-        if not np.isfinite(lowest + top.max() + own.max()):
-            return None
-        np.subtract(shares, top, out=shares)
+        flat = self.shares[: c * width]
+        shares = flat.reshape(c, width)
+        shares[...] = logits.T
+        flat[labels * width + self.rows[:b]] = -np.inf
+        if largest is not None:
+            largest[:] = shares.max(axis=0)[:b]
         np.exp(shares, out=shares)
-        if self.turned:
-            rest = shares.sum(axis=0)[:b]
-            np.multiply(shares, shares, out=shares)
-            squares = shares.sum(axis=0)[:b]
-        else:
-            rest = np.einsum("ij->i", shares)
-            squares = np.vecdot(shares, shares)
-        return from_logit_sums(np, own, top.reshape(-1)[:b], rest, squares)
+        others[:] = shares.sum(axis=0)[:b]
+        np.multiply(shares, shares, out=shares)
+        squares[:] = shares.sum(axis=0)[:b]
+
+    def _sum_rows(
+        self,
+        logits: NumpyArray,
+        labels: NumpyArray,
+        others: NumpyArray,
+        squares: NumpyArray,
+        largest: NumpyArray | None,
+    ) -> None:
+        b, c = logits.shape
+        flat = self.shares[: b * c]
+        shares = flat.reshape(b, c)
+        places = self.rows[:b] * c + labels
+        if largest is not None:
+            shares[...] = logits
+            flat[places] = -np.inf
+            shares.max(axis=1, out=largest)
+        np.exp(logits, out=shares)
+        flat[places] = 0
+        np.einsum("ij->i", shares, out=others)
+        np.vecdot(shares, shares, out=squares)
 
 
 def available_cores() -> int:

@@ -37,6 +37,6 @@ def _log_shares(xp: Any, values: Array, from_logits: bool) -> tuple[Array, Array
     """Log of each class's share of the largest class's, and the sum of the others' shares."""
     top = xp.expand_dims(xp.max(values, axis=1), axis=1)
     logs = values - top if from_logits else xp.log(values) - xp.log(top)
-    is_top = class_mask(xp, values, xp.argmax(values, axis=1), 1)
+    is_top = class_mask(xp, values, xp.argmax(values, axis=1))
     others = xp.sum(xp.where(is_top, xp.zeros_like(logs), xp.exp(logs)), axis=1)
     return logs, others

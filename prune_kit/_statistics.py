@@ -2,11 +2,11 @@
 
 With label y, M the largest logit of the other classes and m = max(M, l_y), every score follows from
 
-    own = exp(l_y - m)    rest = sum_{j != y} exp(l_j - M)
-    top = exp(M - m)      squares = sum_{j != y} exp(l_j - M)^2
+    own = exp(l_y - m)       others = sum_{j != y} exp(l_j - m)
+    lead = exp(M - m) - own  norm^2 = others^2 + sum_{j != y} exp(l_j - m)^2
 
-No probability is ever subtracted from 1, and `rest` and `squares` lie in [1, c - 1], so that neither
-rounding nor underflow can spoil an example that the model is sure of.
+No probability is ever subtracted from 1, and what is squared is relative to M, so that neither rounding
+nor underflow can spoil an example that the model is sure of. A factor common to all four changes no score.
 """
 
 from __future__ import annotations
@@ -19,44 +19,48 @@ from .arrays import Array, device_of
 
 @dataclass(frozen=True)
 class Statistics:
-    """Sums over the classes of each example, every field of shape (b,)."""
+    """Sums over the classes of each example, every field of shape (b,), up to a factor of each example."""
 
     own: Array
-    top: Array
-    rest: Array
-    squares: Array
-    gap: Array | None
-    """M - l_y where logits were given; None for probabilities, where `own` and `top` are exact as given."""
+    others: Array
+    norm: Array
+    lead: Array | None
+    """None where no score asks for it."""
+    gap: Array | None = None
+    """M - l_y, where `own` may have underflowed; the other fields are then relative to m exactly."""
 
 
-def class_mask(xp: Any, values: Array, labels: Array, axis: int) -> Array:
-    """Whether an entry of `values` belongs to its example's label; classes run along `axis`."""
-    classes = xp.arange(values.shape[axis], device=device_of(values))
-    return xp.expand_dims(classes, axis=1 - axis) == xp.expand_dims(labels, axis=axis)
+def class_mask(xp: Any, values: Array, labels: Array) -> Array:
+    """Whether an entry of `values` (b, c) belongs to its example's label."""
+    classes = xp.arange(values.shape[1], device=device_of(values))
+    return classes[None, :] == labels[:, None]
 
 
-def statistics(xp: Any, values: Array, labels: Array, *, axis: int, from_logits: bool) -> Statistics:
-    """Compute the statistics by plain array API calls, for any library; classes run along `axis`."""
-    mine = class_mask(xp, values, labels, axis)
+def statistics(xp: Any, values: Array, labels: Array, *, from_logits: bool) -> Statistics:
+    """Compute the statistics of `values` (b, c) by plain array API calls, for any library and any values."""
+    mine = class_mask(xp, values, labels)
     zero = xp.zeros((), dtype=values.dtype, device=device_of(values))
-    own = xp.sum(xp.where(mine, values, zero), axis=axis)
-    others = xp.where(mine, zero - float("inf"), values) if from_logits else xp.where(mine, zero, values)
-    top = xp.max(others, axis=axis)
+    own = xp.sum(xp.where(mine, values, zero), axis=1)
     if not from_logits:
-        safe = xp.where(top > 0, top, zero + 1)
-        shares = others / xp.expand_dims(safe, axis=axis)
-        return Statistics(own, top, xp.sum(shares, axis=axis), xp.sum(shares * shares, axis=axis), None)
-    shares = xp.exp(others - xp.expand_dims(top, axis=axis))
-    return from_logit_sums(xp, own, top, xp.sum(shares, axis=axis), xp.sum(shares * shares, axis=axis))
+        others = xp.where(mine, zero, values)
+        top = xp.max(others, axis=1)
+        shares = others / xp.where(top > 0, top, zero + 1)[:, None]
+        rest, norm = _sums(xp, shares)
+        return Statistics(own, top * rest, top * norm, lead=top - own)
+    others = xp.where(mine, zero - float("inf"), values)
+    largest_other = xp.max(others, axis=1)
+    rest, norm = _sums(xp, xp.exp(others - largest_other[:, None]))
+    largest = xp.maximum(own, largest_other)
+    top = xp.exp(largest_other - largest)
+    gap = largest_other - own
+    return Statistics(xp.exp(own - largest), top * rest, top * norm, lead_of(xp, gap), gap)
 
 
-def from_logit_sums(xp: Any, own_logit: Array, top_logit: Array, rest: Array, squares: Array) -> Statistics:
-    """Statistics from the two logits that matter and the sums over the other classes."""
-    largest = xp.maximum(own_logit, top_logit)
-    return Statistics(
-        own=xp.exp(own_logit - largest),
-        top=xp.exp(top_logit - largest),
-        rest=rest,
-        squares=squares,
-        gap=top_logit - own_logit,
-    )
+def _sums(xp: Any, shares: Array) -> tuple[Array, Array]:
+    rest = xp.sum(shares, axis=1)
+    return rest, xp.sqrt(rest * rest + xp.sum(shares * shares, axis=1))
+
+
+def lead_of(xp: Any, gap: Array) -> Array:
+    """exp(M - m) - exp(l_y - m) from M - l_y, to the last digits also where both are nearly equal."""
+    return xp.sign(gap) * -xp.expm1(-xp.abs(gap))
