@@ -101,8 +101,9 @@ class GradientNorms:
         batch = check_batch(inputs, labels)
         with torch.inference_mode(False), torch.enable_grad():
             inputs, labels = detached(inputs), detached(labels)
-            with left_as_it_was(self.model, self._frozen):
-                self._prepare(inputs, labels, batch)
+            if self._needs_plan(batch):
+                with left_as_it_was(self.model, self._frozen):
+                    self._prepare(inputs, labels, batch)
             with left_as_it_was(self.model, self._frozen):
                 squared, scale, logits = self._measure(inputs, labels, batch)
                 if not self._verified:
@@ -113,10 +114,11 @@ class GradientNorms:
     def _parameters(self) -> list[Tensor]:
         return list(self._named.values())
 
+    def _needs_plan(self, batch: int) -> bool:
+        return self._slow is None and (self._plan is None or self._planned_for < min(batch, EXAMPLES))
+
     def _prepare(self, inputs: Inputs, labels: Tensor, batch: int) -> None:
-        """Make a plan where there is none that fits."""
-        if self._slow is not None or (self._plan is not None and self._planned_for >= min(batch, EXAMPLES)):
-            return
+        """Make a plan, and say what stands in the way of one."""
         self._check_forward(inputs, labels, batch)
         self._replan(inputs, batch)
         if self._last_layer and not self._frozen and self._plan is not None:

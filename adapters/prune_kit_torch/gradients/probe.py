@@ -83,9 +83,9 @@ _ATTEMPTS = 3
 
 
 def _varied(p: Tensor, attempt: int) -> Tensor:
-    """Values with which no path is hidden: by zeros (a fresh bias, a branch that starts switched off), or,
-    in later attempts, by units that are silent for these examples.
-    """
+    """Values that hide no path: no zeros (a fresh bias, a branch that starts switched off), and from the
+    second attempt on others altogether, so that units silent for these examples speak.
+    """  # noqa: D205
     value = p.detach()
     if attempt == 0 and not bool((value == 0).any()):
         return value

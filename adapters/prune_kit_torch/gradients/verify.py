@@ -35,8 +35,8 @@ def check_independent(together: Tensor, apart: Tensor, what: str) -> None:
         raise PruneKitError(
             f"the {what} of an example must not depend on the other examples of the batch; one at a time "
             f"gives others, by {gap:.1e} of their size.",
-            hint="a BatchNorm without running statistics, dropout that ignores eval(), or a loss that compares "
-            "examples does this; there is no gradient of one example then",
+            hint="a BatchNorm without running statistics, dropout that ignores eval() or a loss that compares"
+            " examples does this; there is no gradient of one example then",
         )
 
 

@@ -26,20 +26,20 @@ class Rows(Factor):
         values = wide(self.values)
         if len(self.index) == self.batch and bool((self.example[1:] > self.example[:-1]).all()):
             return squares(values)
-        key = self.example * self.table + self.index
-        key, order = key.sort()
+        # Entries of one example and row get one number, in whatever order they come.
+        key, order = (self.example * self.table + self.index).sort()
         fresh = torch.ones_like(key)
         fresh[1:] = key[1:] != key[:-1]
-        group = fresh.cumsum(0) - 1
-        count = int(group[-1]) + 1 if len(group) else 0
+        ranks = fresh.cumsum(0) - 1
+        count = int(ranks[-1]) + 1 if len(ranks) else 0
+        group = torch.empty_like(ranks).scatter_(0, order, ranks)
+        owner = torch.empty(count, dtype=torch.long, device=key.device).scatter_(0, group, self.example)
         totals = values.new_zeros(self.batch)
         features = values.shape[1]
-        width = max(1, min(features, workspace.limit // max(1, 2 * len(key) * values.element_size())))
-        owner = torch.empty(count, dtype=torch.long, device=key.device)
-        owner[group] = self.example[order]
+        width = max(1, min(features, workspace.limit // max(1, count * values.element_size())))
         for start in range(0, features, width):
             part = values[:, start : start + width]
-            summed = part.new_zeros(count, part.shape[1]).index_add_(0, group, part[order])
+            summed = part.new_zeros(count, part.shape[1]).index_add_(0, group, part)
             totals.index_add_(0, owner, squares(summed))
         return totals
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
-
-from torch.utils._pytree import tree_leaves
 
 from ..source import Source
 from . import convolution, embedding, linear, normalisation, pointwise, recurrent
@@ -26,8 +24,10 @@ def uses_of(name: str, func: Any, args: Any, kwargs: Any, in_place: bool) -> lis
     """Every use of a parameter in `func(*args, **kwargs)`, where parameters are given as `Source`."""
     rule = _RULES.get(func)
     uses = rule(*args, **kwargs) if rule is not None else pointwise.pointwise(name, args, kwargs, in_place)
-    sources = [leaf for leaf in tree_leaves((args, kwargs), is_leaf=_is_source) if isinstance(leaf, Source)]
+    sources = [*_sources(args), *_sources(tuple(kwargs.values()))]
     covered = [use.source for use in uses]
+    if len(covered) == len(sources) and set(covered) == set(sources):
+        return uses
     if any(covered.count(s) != sources.count(s) for s in covered):
         # One parameter twice in one operation (w * w * x): the rule saw only part of it.
         uses, covered = [], []
@@ -35,8 +35,12 @@ def uses_of(name: str, func: Any, args: Any, kwargs: Any, in_place: bool) -> lis
     return uses + generic(name, func, args, kwargs, in_place, left)
 
 
-def _is_source(value: Any) -> bool:
-    return isinstance(value, Source)
+def _sources(values: Any) -> Iterator[Source]:
+    for value in values:
+        if isinstance(value, Source):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _sources(value)
 
 
 __all__ = ["Use", "uses_of"]
