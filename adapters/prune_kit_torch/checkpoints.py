@@ -81,7 +81,8 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise StoreError(
-            f"{path} is damaged, or holds more than tensors and plain values; it is not unpickled: that could run code.",
+            f"{path} is damaged, or holds more than tensors and plain values; it is not unpickled: "
+            "that could run code.",
             hint="save model.state_dict() alone, or as safetensors",
         ) from error
     except (safetensors.SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
