@@ -89,28 +89,25 @@ class _Kernel:
         self.step = min(rows, max(1, BLOCK_ELEMENTS // num_classes))
         self.turned = num_classes <= FEW_CLASSES
         # Two columns at least: NumPy adds a single column in another order than many.
-        self.width = max(self.step, 2)
-        self.shares = np.empty(self.width * num_classes, dtype)
+        self.shares = np.empty(max(self.step, 2) * num_classes, dtype)
         self.rows = np.arange(rows)
-        self.sums = np.empty((3, rows), dtype)
+        self.starts = self.rows[: self.step] * num_classes
+        self.vectors = np.empty((4, rows), dtype)
 
     def __call__(
         self, logits: NumpyArray, labels: NumpyArray, with_lead: bool
     ) -> tuple[Statistics, NumpyArray] | None:
         """Statistics of logits (b, c) and the rows where they do not hold; None if NaN or -inf is there."""
-        if not logits.min() > -np.inf:
-            return None
         b = len(labels)
-        others, squares, largest = self.sums[:, :b]
+        own, others, squares, largest = self.vectors[:, :b]
         sum_up = self._sum_turned if self.turned else self._sum_rows
         for part in row_slices(b, self.step):
-            sum_up(
-                logits[part], labels[part], others[part], squares[part], largest[part] if with_lead else None
-            )
-        own_logits = logits[self.rows[:b], labels]
-        own = np.exp(own_logits)
+            into = own[part], others[part], squares[part], largest[part] if with_lead else None
+            if not sum_up(logits[part], labels[part], *into):
+                return None
         lead = None
         if with_lead:
+            own_logits = logits[self.rows[:b], labels]
             lead = lead_of(np, largest - own_logits) * np.exp(np.maximum(largest, own_logits))
         # Of such sums, squares and ratios keep all digits in float32; NaN fails every comparison.
         holds = (np.minimum(others, own) > 1e-16) & (np.maximum(others, own) < 1e16)
@@ -121,43 +118,58 @@ class _Kernel:
         self,
         logits: NumpyArray,
         labels: NumpyArray,
+        own: NumpyArray,
         others: NumpyArray,
         squares: NumpyArray,
         largest: NumpyArray | None,
-    ) -> None:
+    ) -> bool:
+        """Fill the vectors of one block, with classes along the first axis; False if NaN or -inf is there."""
         b, c = logits.shape
         width = max(b, 2)
         flat = self.shares[: c * width]
         shares = flat.reshape(c, width)
         shares[...] = logits.T
-        flat[labels * width + self.rows[:b]] = -np.inf
+        if not flat.min() > -np.inf:
+            return False
+        places = labels * width
+        places += self.rows[:b]
+        np.exp(flat.take(places), out=own)
+        flat[places] = -np.inf
         if largest is not None:
             largest[:] = shares.max(axis=0)[:b]
         np.exp(shares, out=shares)
         others[:] = shares.sum(axis=0)[:b]
         np.multiply(shares, shares, out=shares)
         squares[:] = shares.sum(axis=0)[:b]
+        return True
 
     def _sum_rows(
         self,
         logits: NumpyArray,
         labels: NumpyArray,
+        own: NumpyArray,
         others: NumpyArray,
         squares: NumpyArray,
         largest: NumpyArray | None,
-    ) -> None:
+    ) -> bool:
+        """Fill the vectors of one block, in the layout that it has; False if NaN or -inf is there."""
         b, c = logits.shape
         flat = self.shares[: b * c]
         shares = flat.reshape(b, c)
-        places = self.rows[:b] * c + labels
+        places = self.starts[:b] + labels
         if largest is not None:
             shares[...] = logits
             flat[places] = -np.inf
             shares.max(axis=1, out=largest)
         np.exp(logits, out=shares)
+        # Quicker than to look for -inf in the logits, which have not been read before.
+        if not flat.min() > 0 and not logits.min() > -np.inf:
+            return False
+        own[:] = flat.take(places)
         flat[places] = 0
         np.einsum("ij->i", shares, out=others)
         np.vecdot(shares, shares, out=squares)
+        return True
 
 
 def available_cores() -> int:
