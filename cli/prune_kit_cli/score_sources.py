@@ -18,8 +18,8 @@ from prune_kit.training import Recipe
 
 from .locate import adapter, call, import_attribute, is_import_spec
 
-# Found on the digits (examples/digits_half.py): at these epochs the seeds agree, and the hardest half that they
-# choose trains as well as all of the data.
+# Found on the digits (examples/digits_half.py): at these epochs the seeds agree, and the hardest half that
+# they choose trains as well as all of the data.
 _DIGITS = {"epochs": 6, "learning_rate": 0.05}
 _EPOCHS = 20
 
