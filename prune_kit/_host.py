@@ -15,19 +15,24 @@ from typing import Any
 
 import numpy as np
 
-from ._evaluate import column_type, evaluate
+from ._evaluate import FROM_STATISTICS, column_type, evaluate
 from ._pages import PageRelease
 from ._statistics import Statistics, lead_of
 from .arrays import NumpyArray, row_slices
 
-SPAN_ELEMENTS = 1 << 20
+SPAN_ELEMENTS = 1 << 21
 """Logits that a thread takes at a time: so many that threads seldom wait for each other's Python code."""
 
-BLOCK_ELEMENTS = 1 << 18
-"""Logits of a span that are computed at a time: 1 MiB in float32, near a cache and few calls into NumPy."""
+BLOCK_ELEMENTS = 1 << 19
+"""Logits of a span that are computed at a time: 2 MiB in float32, near a cache and few calls into NumPy."""
+
+GENERAL_ELEMENTS = 1 << 15
+"""Logits that are computed at a time where arrays of their size are made on the way."""
 
 FEW_CLASSES = 64
 """Up to this many classes, a block is turned so that classes run along the first axis."""
+
+IN_KERNEL = {*FROM_STATISTICS, "predicted"}
 
 
 def host_columns(
@@ -42,7 +47,14 @@ def host_columns(
 ) -> dict[str, NumpyArray]:
     """Columns by name for `values` (n, c); every score has type `dtype`."""
     n, c = values.shape
-    span = max(1, SPAN_ELEMENTS // c)
+    threads = threads or available_cores()
+    # Shorter spans where there are too few logits for every thread to have a long one.
+    span = max(1, min(SPAN_ELEMENTS // c, max(-(-n // threads), BLOCK_ELEMENTS // c)))
+    # The kernel works through a span in blocks of its own; what other ways leave behind must fit the cache.
+    in_kernel = (
+        from_logits and labels is not None and labels.ndim == 1 and all(name in IN_KERNEL for name in names)
+    )
+    step = span if in_kernel else max(1, GENERAL_ELEMENTS // c)
     columns = {name: np.empty(n, column_type(name, dtype)) for name in names}
     pages = PageRelease(values)
     of_thread = threading.local()
@@ -50,23 +62,25 @@ def host_columns(
     def fill(start: int) -> None:
         if not hasattr(of_thread, "kernel"):
             of_thread.kernel = _Kernel(min(span, n), c, dtype)
-        part = slice(start, min(start + span, n))
+        stop = min(start + span, n)
         with np.errstate(all="ignore"):
-            filled = evaluate(
-                values[part],
-                None if labels is None else labels[part],
-                names,
-                dtype=dtype,
-                from_logits=from_logits,
-                first_row=first_row + start,
-                reduce=of_thread.kernel,
-            )
-        for name, column in filled.items():
-            columns[name][part] = column
-        pages.release(part.start, part.stop)
+            for a in range(start, stop, step):
+                part = slice(a, min(a + step, stop))
+                filled = evaluate(
+                    values[part],
+                    None if labels is None else labels[part],
+                    names,
+                    dtype=dtype,
+                    from_logits=from_logits,
+                    first_row=first_row + a,
+                    reduce=of_thread.kernel,
+                )
+                for name, column in filled.items():
+                    columns[name][part] = column
+        pages.release(start, stop)
 
     starts = range(0, n, span)
-    workers = min(len(starts), threads or available_cores())
+    workers = min(len(starts), threads)
     if workers == 1:
         for start in starts:
             fill(start)
