@@ -24,13 +24,24 @@ def save_checkpoint(model: nn.Module, path: str | Path, /) -> Path:
         Tied weights are written once under each of their names.
     path
         The file to write; its folders are made.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written (no permission, a full disk).
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # safetensors refuses tensors that share memory; copies of tied weights load back into the tie.
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     with atomic_path(path) as aside:
-        save_file(state, aside)
+        try:
+            save_file(state, aside)
+        except safetensors.SafetensorError as error:  # a full disk, among others
+            raise StoreError(
+                f"cannot write {path}: {error}.",
+                hint="check the free space and the permissions; what was there before is unchanged",
+            ) from error
     return path
 
 

@@ -5,6 +5,7 @@ Random numbers need no state: what an epoch draws depends on its seed and number
 
 from __future__ import annotations
 
+import io
 import pickle
 import time
 from pathlib import Path
@@ -23,8 +24,11 @@ def save_progress(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
     if path.exists() and time.time() - path.stat().st_mtime < _SECONDS_BETWEEN_SAVES:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    # By way of memory, for torch hides what the operating system says of a full disk.
+    state = io.BytesIO()
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, state)
     with atomic_path(path) as aside:
-        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, aside)
+        aside.write_bytes(state.getbuffer())
 
 
 def load_progress(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, before: int) -> int:

@@ -38,7 +38,7 @@ def aggregate(
     (1 = hardest), predicted, p_label.
     """
     opened = Run.open(run)
-    score = score or opened.config["scores"][0]
+    score = score or (opened.config.get("scores") or ["el2n"])[0]
     table = aggregate_run(opened, score=score, epoch=epoch, seeds=seeds)
     table.to_parquet(out)
     rows = agreement_by_epoch(opened, score=score)

@@ -32,11 +32,13 @@ def _show_run(run: Run, as_json: bool) -> None:
     parts = run.parts()
     asked = len(run.seeds) * len(run.epochs)
     done = sum((seed, epoch) in set(parts) for seed in run.seeds for epoch in run.epochs)
-    name = run.config["scores"][0]
-    rows = agreement_by_epoch(run, score=name)
+    # The kit's own verbs write all of these; a program that uses Run by itself need not.
+    config, data = run.config, run.config.get("data") or {}
+    scores = config.get("scores") or []
+    rows = agreement_by_epoch(run, score=scores[0]) if scores else []
     result: dict[str, Any] = {
         "run": str(run.path),
-        "config": run.config,
+        "config": config,
         "made_with": run.made_with,
         "seeds": run.seeds,
         "epochs": run.epochs,
@@ -46,23 +48,23 @@ def _show_run(run: Run, as_json: bool) -> None:
         "directions": run.directions,
         "agreement": rows,
     }
-    config = run.config
-    lines = [
-        f"{run.path}: a run of {config['framework']}",
-        f"  data      {config.get('data_source', '')} ({config['data']['examples']:,} examples, "
-        f"fingerprint {config['data']['fingerprint'][:12]})",
-        *(
-            [f"  model     {config['model_name']} ({config['model']['parameters']:,} parameters)"]
-            if "model_name" in config
-            else []
-        ),
-        f"  scores    {', '.join(config['scores'])}: higher is harder",
+    lines = [f"{run.path}: a run of {config.get('framework', 'another program')}"]
+    if data:
+        lines.append(
+            f"  data      {config.get('data_source', '')} ({data['examples']:,} examples, "
+            f"fingerprint {data['fingerprint'][:12]})"
+        )
+    if "model_name" in config:
+        lines.append(f"  model     {config['model_name']} ({config['model']['parameters']:,} parameters)")
+    if scores:
+        lines.append(f"  scores    {', '.join(scores)}: higher is harder")
+    lines += [
         f"  seeds     {', '.join(map(str, run.seeds))}",
         f"  epochs    {', '.join(map(str, run.epochs))}",
         f"  parts     {done} of {asked}"
         + ("" if done == asked else "; the same score command goes on with it"),
         f"  made with {', '.join(f'{k} {v}' for k, v in sorted(run.made_with.items()))}",
-        *agreement_lines(rows, name),
+        *(agreement_lines(rows, scores[0]) if scores else []),
     ]
     show(as_json, result, lines)
 
