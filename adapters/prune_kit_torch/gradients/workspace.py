@@ -26,6 +26,11 @@ class Candidate:
     floats: float
 
 
+def default_limit(device: torch.device) -> int:
+    """Bytes of temporaries: on a CPU as many as stay in the caches of the threads that share the work."""
+    return min(32, 8 * torch.get_num_threads()) * 2**20 if device.type == "cpu" else 256 * 2**20
+
+
 @dataclass
 class Workspace:
     """Limits temporaries to about `limit` bytes and remembers the fastest candidate of each shape.

@@ -157,8 +157,8 @@ def _windows(x: Tensor, geometry: Geometry) -> Tensor:
     n, uses, channels = x.shape[:3]
     space = len(geometry.kernel)
     if math.prod(geometry.kernel) == 1 and not any(geometry.padding):
-        steps = (slice(None, None, step) for step in geometry.stride)
-        return x[(..., *steps)].flatten(3).transpose(2, 3).flatten(1, 2)
+        picked: list[Any] = [..., *(slice(None, None, step) for step in geometry.stride)]
+        return x[tuple(picked)].flatten(3).transpose(2, 3).flatten(1, 2)
     if space == 2:
         columns = F.unfold(
             x.flatten(0, 1), geometry.kernel, geometry.dilation, geometry.padding, geometry.stride
