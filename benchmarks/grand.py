@@ -7,7 +7,9 @@ A plain pass of the summed loss at the same batch is the unit. All methods run i
 round after round, and medians are compared, so that a busy machine slows all of them. With one thread the
 clock is the process's CPU time, with more it is the wall. Every method's norms are compared with a float64
 loop of backward passes over single examples; one that is off is shown with its error in brackets.
-Libraries that are not installed are left out (`pip install -e ".[bench]"`).
+Libraries that are not installed are left out:
+    pip install -c constraints.txt opacus
+    pip install --no-deps backpack-for-pytorch unfoldNd einops   # with its dependencies it replaces the CPU torch
 """
 
 from __future__ import annotations
@@ -139,8 +141,7 @@ def memory_of(name: str, method: str, device: str, dtype: torch.dtype) -> float:
         run()
         torch.cuda.synchronize()
         return (torch.cuda.max_memory_allocated() - start) / 2**20
-    with torch.no_grad():
-        model(x[:1])  # libraries allocate on first use
+    METHODS[method](copy.deepcopy(model), x[:2], y[:2])()  # modules and libraries load on first use
     run = METHODS[method](model, x, y)
     start = _status("VmRSS")
     run()

@@ -23,7 +23,10 @@ class LSTM(torch.autograd.Function):
         ctx: Any, gates: Tensor, term: Tensor, weight: Tensor, bias: Tensor | None, h: Tensor, c: Tensor
     ) -> tuple[Tensor, Tensor]:
         steps, batch, size = gates.shape[0], gates.shape[1], h.shape[1]
-        activated = gates.clone() if bias is None else gates + bias
+        # In the place of `gates`, which nobody else sees: the largest tensor of the layer.
+        activated = gates.detach()
+        if bias is not None:
+            activated.add_(bias)
         hidden, cells = gates.new_empty(steps + 1, batch, size), gates.new_empty(steps + 1, batch, size)
         hidden[0], cells[0] = h, c
         weight = weight.t()
@@ -46,16 +49,20 @@ class LSTM(torch.autograd.Function):
         out = torch.empty_like(activated)
         i, f, g, o = activated.chunk(4, 2)
         bounded = torch.tanh(cells[1:])
-        # d loss / d gate before its activation is d cell (or d hidden) times a factor known beforehand.
-        to_cell = (1 - bounded.square()).mul_(o)
-        factors = torch.cat([g * i * (1 - i), cells[:-1] * f * (1 - f), i * (1 - g * g)], 2)
-        to_output = bounded.mul_(o).mul_(1 - o)
+        # What is known beforehand of d loss / d gate: all but the factor d cell, or d hidden.
+        to_input, to_forget, to_new, to_output = out.chunk(4, 2)
+        torch.mul(i, 1 - i, out=to_input).mul_(g)
+        torch.mul(f, 1 - f, out=to_forget).mul_(cells[:-1])
+        torch.mul(g, g, out=to_new).neg_().add_(1).mul_(i)
+        torch.mul(o, 1 - o, out=to_output).mul_(bounded)
+        to_cell = bounded.square_().neg_().add_(1).mul_(o)
+        by_cell = out.unflatten(2, (4, size))[:, :, :3]
         dh = grad_hidden[steps].clone()
         weight = weight.t()
         for t in range(steps - 1, -1, -1):
-            torch.mul(dh, to_output[t], out=out[t, :, 3 * size :])
+            to_output[t].mul_(dh)
             dc.addcmul_(dh, to_cell[t])
-            torch.mul(dc.repeat(1, 3), factors[t], out=out[t, :, : 3 * size])
+            by_cell[t].mul_(dc[:, None])
             dc.mul_(f[t])
             dh = torch.addmm(grad_hidden[t], out[t], weight)
         return out, out, None, None, dh, dc
