@@ -9,7 +9,7 @@ clock is the process's CPU time, with more it is the wall. Every method's norms 
 loop of backward passes over single examples; one that is off is shown with its error in brackets.
 Libraries that are not installed are left out:
     pip install -c constraints.txt opacus
-    pip install --no-deps backpack-for-pytorch unfoldNd einops   # with its dependencies it replaces the CPU torch
+    pip install --no-deps backpack-for-pytorch unfoldNd einops   # or it replaces the CPU torch
 """
 
 from __future__ import annotations
