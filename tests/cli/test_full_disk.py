@@ -1,7 +1,6 @@
 """A disk that is full (a limit on the size of files): one clear line, and what was there before stays."""
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -27,17 +26,21 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+LIMITED = """
+import resource, sys
+size = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+from prune_kit_cli.main import cli
+cli()
+"""
+
+
 def limited(size, *words):
     """Run the command where no file may grow beyond `size` bytes."""
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
     return subprocess.run(
-        [sys.executable, "-c", "from prune_kit_cli.main import cli; cli()", *map(str, words)],
+        [sys.executable, "-c", LIMITED, str(size), *map(str, words)],
         capture_output=True,
         text=True,
-        preexec_fn=limit,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         timeout=120,
         check=False,
