@@ -48,7 +48,7 @@ def test_the_model_is_found_again_as_it_was():
 
 def test_modes_come_back_after_an_exception():
     model = make_model().train()
-    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+    with pytest.raises(PruneKitError, match="mat1 and mat2"):
         list(predict(model, (X[:, :3], Y)))
     assert all(module.training for module in model.modules())
 
