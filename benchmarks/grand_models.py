@@ -39,7 +39,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm2(self.conv2(self.relu1(self.norm1(self.conv1(x)))))
-        return self.relu2(y + self.shortcut(x))
+        return self.relu2(y + self.shortcut(x))  # type: ignore[no-any-return]
 
 
 def resnet18(norm: Callable[[int], nn.Module] = nn.BatchNorm2d) -> nn.Module:
