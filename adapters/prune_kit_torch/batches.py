@@ -121,6 +121,8 @@ def forward(model: nn.Module, inputs: Inputs) -> Tensor:
             output = model(*inputs)
         else:
             output = model(inputs)
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, TypeError, IndexError) as error:  # what torch raises for shapes that do not fit
         raise PruneKitError(
             f"the model cannot take the data, {_described(inputs)}: {told(error)}.",

@@ -21,6 +21,7 @@ from .identity import structure
 from .inference import choose_device
 from .scoring import check_scores, score
 from .sources import as_source
+from .trial import try_model
 
 _KIT_LAYOUT = re.compile(r"seed=(\d+)/epoch=(\d+)\.\w+$")
 
@@ -71,7 +72,7 @@ def score_checkpoints(
     config = {
         "framework": "torch",
         "data": {"examples": len(source), "fingerprint": source.fingerprint()},
-        "model": structure(make_model),
+        "model": structure(try_model(make_model, source, trains=False)),
         "scores": list(scores),
         "checkpoints": {f"seed={s}/epoch={e}": _digest(file) for (s, e), file in files.items()},
         "device": where.type,

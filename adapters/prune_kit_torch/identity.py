@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
 from torch import nn
 
-from prune_kit.errors import PruneKitError
 
-from .randomness import seeded
-
-
-def structure(make_model: Callable[[], nn.Module]) -> dict[str, Any]:
-    """The model's class, its size, and a digest of the names and shapes of its weights.
-
-    Raises
-    ------
-    PruneKitError
-        If `make_model` gives no module, or one without parameters.
-    """
-    with seeded(0):
-        model = make_model()
-    if not isinstance(model, nn.Module):
-        raise PruneKitError(
-            f"`make_model` must return a torch.nn.Module; got {type(model).__name__}.",
-            hint="give a function without arguments, such as `lambda: MyModel(num_classes=10)`",
-        )
-    if not any(True for _ in model.parameters()):
-        raise PruneKitError(
-            f"the model must have parameters; {type(model).__name__} has none.",
-            hint="there is nothing to train, and every checkpoint of it is the same",
-        )
+def structure(model: nn.Module) -> dict[str, Any]:
+    """The model's class, its size, and a digest of the names and shapes of its weights."""
     shapes = [(name, tuple(tensor.shape)) for name, tensor in model.state_dict().items()]
     return {
         "class": f"{type(model).__module__}.{type(model).__qualname__}",

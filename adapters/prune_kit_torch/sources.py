@@ -21,6 +21,11 @@ from .batches import Ids, Inputs, RawBatch, split_batch
 class Source(Protocol):
     """Examples that can be read in the data set's own order, and shuffled for training."""
 
+    @property
+    def labels(self) -> Tensor | None:
+        """The labels of all examples, where they are at hand without reading the data."""
+        ...
+
     def __len__(self) -> int: ...
 
     def ordered(self, batch_size: int | None) -> Iterator[tuple[Ids, Inputs, Tensor]]:
@@ -153,6 +158,11 @@ class ArraySource:
         return len(self._inputs)
 
     @property
+    def labels(self) -> Tensor:
+        """See `Source.labels`."""
+        return self._labels
+
+    @property
     def inputs(self) -> Tensor:
         """What the model sees of all examples; for small data only."""
         return self._inputs if self._prepare is None else self._prepare(self._inputs)
@@ -225,6 +235,10 @@ class DatasetSource:
             collate = loader.collate_fn
         self._collate = collate
 
+    @property
+    def labels(self) -> None:
+        """See `Source.labels`: not known without reading every example."""
+
     def __len__(self) -> int:
         return len(self._dataset)
 
@@ -237,6 +251,7 @@ class DatasetSource:
             num_workers=own.num_workers if own is not None else 0,
             pin_memory=own.pin_memory if own is not None else False,
             worker_init_fn=own.worker_init_fn if own is not None else None,
+            multiprocessing_context=own.multiprocessing_context if own is not None else None,
             collate_fn=_CollateNumbered(self._collate),
         )
         for positions, batch in numbered:

@@ -34,6 +34,7 @@ from .randomness import deterministic_kernels, seeded
 from .resume import load_progress, save_progress
 from .scoring import check_scores, score
 from .sources import Source, as_source
+from .trial import try_model
 
 MakeModel = Callable[[], nn.Module]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -158,7 +159,7 @@ def train_seeds(
     config = {
         "framework": "torch",
         "data": {"examples": len(source), "fingerprint": source.fingerprint()},
-        "model": structure(make_model),
+        "model": structure(try_model(make_model, source, trains=True)),
         "scores": list(scores),
         "recipe": recipe.as_dict(),
         "replaced": replaced_parts(

@@ -48,6 +48,8 @@ def read(source, batch_size=4):
     ],
     ids=["tensors", "numpy", "TensorDataset", "Dataset", "loader", "shuffled, drop_last", "workers"],
 )
+# The workers are forked; another test of the same process may have loaded JAX, which warns of it.
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 def test_every_example_once_in_the_data_sets_own_order(data):
     ids, inputs, labels = read(as_source(data))
     assert ids.tolist() == list(range(N))

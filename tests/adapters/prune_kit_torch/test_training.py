@@ -287,6 +287,26 @@ def test_options_out_of_range(tmp_path, options, message):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_make_model_that_makes_none_is_refused(tmp_path):
-    with pytest.raises(PruneKitError, match="must return a torch.nn.Module"):
-        train_seeds(lambda: None, DATA, seeds=1, epochs=1, run=tmp_path / "run")
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: None, "must return a torch.nn.Module"),
+        (nn.Flatten, "must have parameters; Flatten has none"),
+        (lambda: nn.Linear(5, C).requires_grad_(False), "must have parameters that require gradients"),
+        (lambda: nn.Linear(4, C), "the model cannot take the data, float32 of shape"),
+        (lambda: nn.Linear(5, 2), "the model gives 2 classes, so that labels must lie in 0 ... 1; got 2"),
+        (lambda: nn.Unflatten(1, (5, 1)), "must have parameters"),
+    ],
+)
+def test_models_that_do_not_fit_are_refused_before_anything_is_written(tmp_path, make, message):
+    with pytest.raises(PruneKitError, match=message):
+        train_seeds(make, DATA, seeds=1, epochs=1, run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_label_out_of_range_anywhere_is_found_before_training(tmp_path):
+    labels = Y.clone()
+    labels[N - 1] = C
+    with pytest.raises(PruneKitError, match="labels must lie in 0 ... 2; got 3"):
+        train(tmp_path / "run", data=(X, labels))
+    assert not (tmp_path / "run").exists()
