@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -106,6 +106,39 @@ def to_device(inputs: Any, device: torch.device, *, channels_last: bool = False)
     return inputs
 
 
+def call(model: Callable[..., Any], inputs: Inputs) -> Any:
+    """What `model` gives for `inputs`: dicts are keyword arguments, tuples positional ones."""
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    if isinstance(inputs, (tuple, list)):
+        return model(*inputs)
+    return model(inputs)
+
+
+def logits_of(output: Any) -> Tensor:
+    """The logits in a model's output: a tensor, `.logits`, ["logits"], or the first of a tuple.
+
+    Raises
+    ------
+    PruneKitError
+        If there is no tensor of floating-point numbers at any of these places.
+    """
+    logits = output
+    if isinstance(output, Mapping) and "logits" in output:
+        logits = output["logits"]
+    elif hasattr(output, "logits"):
+        logits = output.logits
+    elif isinstance(output, (tuple, list)) and output:
+        logits = output[0]
+    if not isinstance(logits, Tensor) or not logits.is_floating_point():
+        what = str(logits.dtype) if isinstance(logits, Tensor) else type(logits).__name__
+        raise PruneKitError(
+            f"the model must give logits of shape (batch, classes); got {what}.",
+            hint="a tensor, an object with .logits, a dict with 'logits', or a tuple that begins with them",
+        )
+    return logits
+
+
 def forward(model: nn.Module, inputs: Inputs) -> Tensor:
     """The logits of `model`, whatever it wraps them in; shape (b, c).
 
@@ -115,12 +148,7 @@ def forward(model: nn.Module, inputs: Inputs) -> Tensor:
         If the model cannot take the inputs, or its output holds no tensor of shape (b, c).
     """
     try:
-        if isinstance(inputs, dict):
-            output = model(**inputs)
-        elif isinstance(inputs, tuple):
-            output = model(*inputs)
-        else:
-            output = model(inputs)
+        output = call(model, inputs)
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, TypeError, IndexError) as error:  # what torch raises for shapes that do not fit
@@ -128,7 +156,13 @@ def forward(model: nn.Module, inputs: Inputs) -> Tensor:
             f"the model cannot take the data, {_described(inputs)}: {told(error)}.",
             hint="the model and the data must be made for each other",
         ) from error
-    return logits_of(output)
+    logits = logits_of(output)
+    if logits.ndim != 2:
+        raise PruneKitError(
+            f"the model must give logits of shape (batch, classes); got shape {tuple(logits.shape)}.",
+            hint="a score is of one example with one label; flatten or pool what there is more of",
+        )
+    return logits
 
 
 def _described(inputs: Any) -> str:
@@ -140,24 +174,6 @@ def _described(inputs: Any) -> str:
     if isinstance(inputs, (tuple, list)):
         return ", ".join(map(_described, inputs))
     return type(inputs).__name__
-
-
-def logits_of(output: Any) -> Tensor:
-    """The logits in a model's output: a tensor, `.logits`, ["logits"], or the first of a tuple."""
-    logits = output
-    if isinstance(output, Mapping) and "logits" in output:
-        logits = output["logits"]
-    elif hasattr(output, "logits"):
-        logits = output.logits
-    elif isinstance(output, (tuple, list)) and output:
-        logits = output[0]
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        shape = f" of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else ""
-        raise PruneKitError(
-            f"the model must give logits of shape (batch, classes); got {type(logits).__name__}{shape}.",
-            hint="a tensor, an object with .logits, a dict with 'logits', or a tuple that begins with them",
-        )
-    return logits
 
 
 def check_fit(logits: Tensor, labels: Tensor) -> None:

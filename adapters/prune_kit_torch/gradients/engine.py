@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from prune_kit.errors import PruneKitError
 
 from .guard import left_as_it_was
-from .inputs import Inputs, call, check_batch, check_logits, detached, examples, unwrapped
+from .inputs import Inputs, check_batch, check_logits, detached, examples, logits_for, unwrapped
 from .layout import Unsupported
 from .losses import Loss, cross_entropy, loss_gradients, scaled
 from .measure import Measurement
@@ -154,11 +154,11 @@ class GradientNorms:
     def _check_forward(self, inputs: Inputs, labels: Tensor, batch: int) -> None:
         index = torch.arange(min(batch, EXAMPLES))
         picked, own = examples(inputs, batch, index), labels[index.to(labels.device)]
-        together = call(self.model, picked).detach()
+        together = logits_for(self.model, picked).detach()
         check_logits(together, len(index))
         try:
             apart = torch.cat(
-                [call(self.model, examples(picked, len(index), i[None])).detach() for i in index]
+                [logits_for(self.model, examples(picked, len(index), i[None])).detach() for i in index]
             )
         except (RuntimeError, ValueError) as error:
             raise PruneKitError(
@@ -178,7 +178,7 @@ class GradientNorms:
         self._planned_for = min(batch, EXAMPLES)
 
         def run() -> Tensor:
-            logits = call(self.model, few)
+            logits = logits_for(self.model, few)
             self._refuse_hidden(logits)
             return logits
 
@@ -206,7 +206,7 @@ class GradientNorms:
 
             try:
                 by_parameter, scale, logits = measurement.run(
-                    lambda: call(self.model, inputs), check, self._loss, labels
+                    lambda: logits_for(self.model, inputs), check, self._loss, labels
                 )
                 if any(p.grad is not None for p in self._parameters):
                     raise Unsupported("a parameter is used out of sight in a checkpointed part")
@@ -236,7 +236,7 @@ class GradientNorms:
 
     def _measure_whole(self, inputs: Inputs, labels: Tensor, batch: int) -> tuple[Tensor, Tensor, Tensor]:
         if self._vmap:
-            logits = call(self.model, inputs).detach()
+            logits = logits_for(self.model, inputs).detach()
             check_logits(logits, batch)
             cotangent, scale = scaled(loss_gradients(self._loss, logits, labels)[1])
             try:

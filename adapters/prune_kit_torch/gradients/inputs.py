@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from prune_kit.errors import PruneKitError
+
+from ..batches import call, logits_of
 
 Inputs = Any
 """A tensor, a tuple of positional arguments, or a mapping of keyword arguments."""
@@ -48,35 +50,15 @@ def examples(inputs: Inputs, batch: int, index: Tensor) -> Inputs:
     return tree_map(pick, inputs)
 
 
-def call(model: Callable[..., Any], inputs: Inputs) -> Tensor:
-    """The logits that `model` gives for `inputs`: a tensor, or what comes first or as `logits` in its output.
+def logits_for(model: Callable[..., Any], inputs: Inputs) -> Tensor:
+    """The logits that `model` gives for `inputs`, examples first; their other dimensions are the loss's.
 
     Raises
     ------
     PruneKitError
         If there are no logits in what the model returns.
     """
-    if isinstance(inputs, Mapping):
-        output = model(**inputs)
-    elif isinstance(inputs, tuple | list):
-        output = model(*inputs)
-    else:
-        output = model(inputs)
-    logits = output
-    if not isinstance(output, Tensor):
-        if isinstance(output, Mapping):
-            logits = output.get("logits")
-        elif hasattr(output, "logits"):
-            logits = output.logits
-        elif isinstance(output, tuple | list) and output:
-            logits = output[0]
-    if not isinstance(logits, Tensor) or not logits.is_floating_point():
-        raise PruneKitError(
-            "the model must return a tensor of logits, an object or mapping with `logits`, or a tuple that "
-            f"starts with them; got {type(output).__name__}.",
-            hint="wrap the model in a module whose forward returns the logits",
-        )
-    return logits
+    return logits_of(call(model, inputs))
 
 
 def check_batch(inputs: Inputs, labels: Tensor) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from .factors import squares, wide
-from .inputs import Inputs, call, examples
+from .inputs import Inputs, examples, logits_for
 from .losses import Loss, loss_gradients
 
 
@@ -35,7 +35,7 @@ def one_by_one(
     wide_dtype = torch.float32 if labels.device.type == "mps" else torch.float64
     for i in index:
         picked = i[None]
-        output = call(model, examples(inputs, len(labels), picked))
+        output = logits_for(model, examples(inputs, len(labels), picked))
         value, gradient = loss_gradients(loss, output, labels[picked.to(labels.device)])
         if not output.requires_grad:
             grads: Sequence[Tensor | None] = [None] * len(parameters)
@@ -86,7 +86,7 @@ def vmapped(model: nn.Module, names: Sequence[str], inputs: Inputs, cotangents: 
         def functional(*args: Any, **kwargs: Any) -> Any:
             return torch.func.functional_call(model, {**constants, **weights}, args, kwargs)
 
-        return (call(functional, tree_unflatten(filled, tree)) * cotangent[None]).sum()
+        return (logits_for(functional, tree_unflatten(filled, tree)) * cotangent[None]).sum()
 
     rows = [leaf for leaf, is_mapped in zip(leaves, mapped, strict=True) if is_mapped]
     size = sum(p.numel() * max(4, p.element_size()) for p in parameters.values())

@@ -76,7 +76,7 @@ def test_logits_are_found_in_what_models_give(wrap):
     assert logits_of(wrap(logits)) is logits
 
 
-@pytest.mark.parametrize("output", [None, torch.zeros(3), torch.zeros(3, 2, 4), {"hidden": X}, "logits"])
+@pytest.mark.parametrize("output", [None, torch.zeros(3, 2).long(), {"hidden": X}, "logits"])
 def test_output_without_logits_is_refused(output):
     with pytest.raises(PruneKitError, match="must give logits of shape"):
         logits_of(output)
@@ -89,3 +89,9 @@ def test_forward_passes_dicts_and_tuples_as_arguments():
 
     assert forward(Model(), {"b": X, "a": X + 2}).unique().item() == 2
     assert forward(Model(), (X + 2, X)).unique().item() == 2
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 2, 4)])
+def test_logits_of_other_shapes_are_refused(shape):
+    with pytest.raises(PruneKitError, match=r"must give logits of shape .*got shape"):
+        forward(torch.nn.Unflatten(1, shape[1:]) if len(shape) > 2 else torch.nn.Flatten(0), torch.zeros(3, 8))

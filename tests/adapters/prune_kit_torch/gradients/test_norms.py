@@ -369,7 +369,7 @@ def test_parameters_that_share_memory_are_refused():
         ({"loss": lambda logits, labels: logits.detach().sum(1)}, "differentiated"),
         ({"per_layer": "channel"}, "per_layer"),
         ({"model": nn.Sequential(nn.Linear(6, 4).double(), nn.Flatten(0))}, "one row of logits per example"),
-        ({"model": Wrapped(small(), lambda y: "logits")}, "must return a tensor of logits"),
+        ({"model": Wrapped(small(), lambda y: "logits")}, "must give logits"),
     ],
 )
 def test_bad_input(arguments, message):
