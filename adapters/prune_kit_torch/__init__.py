@@ -17,13 +17,12 @@ from .gradients import GradientNorms, gradient_norms
 from .inference import Batch, predict
 from .models import MODELS, built_in_model
 from .scoring import SCORES, score
-from .sources import ArraySource, as_source
+from .sources import as_source
 from .training import Training, train_seeds
 
 __all__ = [
     "MODELS",
     "SCORES",
-    "ArraySource",
     "Batch",
     "GradientNorms",
     "Training",

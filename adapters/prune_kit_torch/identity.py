@@ -1,4 +1,4 @@
-"""What tells one model, or one function of the user's, from another when a run is resumed."""
+"""What tells one model, data set, or function of the user's from another when a run is resumed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import hashlib
 from types import CodeType
 from typing import Any
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 
 def structure(model: nn.Module) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def _identity(part: Any) -> str:
     if code is None:
         return name
     digest = hashlib.sha256()
-    _feed(digest, code)
+    _feed_code(digest, code)
     # A learning rate that a lambda closes over is part of what it does.
     for cell in part.__closure__ or ():
         if isinstance(cell.cell_contents, (int, float, str, tuple, bool)):
@@ -38,11 +40,29 @@ def _identity(part: Any) -> str:
     return f"{name} {digest.hexdigest()[:12]}"
 
 
-def _feed(digest: Any, code: CodeType) -> None:
+def _feed_code(digest: Any, code: CodeType) -> None:
     digest.update(code.co_code)
     digest.update(repr(code.co_names).encode())
     for constant in code.co_consts:
         if isinstance(constant, CodeType):  # its repr holds a memory address
-            _feed(digest, constant)
+            _feed_code(digest, constant)
         else:
             digest.update(repr(constant).encode())
+
+
+def feed(digest: Any, value: Any) -> None:
+    """Feed arrays, and what holds arrays, to a hash: type and shape first, so that no two look alike."""
+    if isinstance(value, dict):
+        for key in sorted(value):
+            digest.update(str(key).encode())
+            feed(digest, value[key])
+    elif isinstance(value, (tuple, list)):
+        for each in value:
+            feed(digest, each)
+    elif isinstance(value, Tensor):
+        digest.update(f"{value.dtype}{tuple(value.shape)}".encode())
+        digest.update(np.ascontiguousarray(value.detach().cpu().contiguous().view(torch.uint8)).data)
+    else:
+        array = np.ascontiguousarray(value)
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(array.tobytes())

@@ -30,7 +30,7 @@ class Progress:
         self._last = {plan.seed: plan.last_epoch for plan in plans}
         # tqdm's None means: silent where stderr is no terminal.
         self._total = sum(self._last.values()) * steps
-        self._bar = tqdm(total=self._total, unit="step", disable=None if enabled else True)
+        self._bar = tqdm(total=self._total, unit="step", disable=None if enabled else True, desc="starting")
         self._epochs_done = 0
 
     def __enter__(self) -> Self:

@@ -165,21 +165,21 @@ def _check_usage(ctx: click.Context, framework: str) -> None:
     source = click.core.ParameterSource.COMMANDLINE
     given = {name for name in ctx.params if ctx.get_parameter_source(name) is source}
     if framework == "arrays":
-        _refuse(given, _OF_MODELS, "goes with the logits of --framework arrays, which exist already")
+        _refuse(given, _OF_MODELS, "not with --framework arrays, whose logits exist already")
         if "logits" not in given:
             raise click.UsageError(
                 "--framework arrays needs --logits, such as --logits 'seed*.npy' --labels labels.npy."
             )
     else:
-        _refuse(given, _OF_ARRAYS, f"goes with --framework {framework}, only with --framework arrays")
+        _refuse(given, _OF_ARRAYS, "only with --framework arrays")
     if "checkpoint" in given:
-        _refuse(given, _OF_TRAINING, "goes with --checkpoint: nothing is trained")
+        _refuse(given, _OF_TRAINING, "not with --checkpoint: nothing is trained")
 
 
 def _refuse(given: set[str], names: tuple[str, ...], why: str) -> None:
     wrong = ["--" + name.replace("_", "-") for name in names if name in given]
     if wrong:
-        raise click.UsageError(f"None of {', '.join(wrong)} {why}.")
+        raise click.UsageError(f"{', '.join(wrong)}: {why}.")
 
 
 def _default_name(framework: str, options: dict[str, Any]) -> str:

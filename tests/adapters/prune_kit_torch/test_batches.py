@@ -94,4 +94,6 @@ def test_forward_passes_dicts_and_tuples_as_arguments():
 @pytest.mark.parametrize("shape", [(3,), (3, 2, 4)])
 def test_logits_of_other_shapes_are_refused(shape):
     with pytest.raises(PruneKitError, match=r"must give logits of shape .*got shape"):
-        forward(torch.nn.Unflatten(1, shape[1:]) if len(shape) > 2 else torch.nn.Flatten(0), torch.zeros(3, 8))
+        forward(
+            torch.nn.Unflatten(1, shape[1:]) if len(shape) > 2 else torch.nn.Flatten(0), torch.zeros(3, 8)
+        )

@@ -7,7 +7,8 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from prune_kit.data import load_examples
 from prune_kit.errors import PruneKitError
-from prune_kit_torch.sources import ArraySource, as_source
+from prune_kit_torch.array_source import ArraySource
+from prune_kit_torch.sources import as_source
 
 N = 11
 X = torch.arange(N * 2, dtype=torch.float32).reshape(N, 2)
