@@ -205,7 +205,9 @@ def main() -> None:
         name, method = arguments.memory_of
         print(memory_of(name, method, arguments.device, dtype))
         return
-    tasks, methods = arguments.tasks.split(","), arguments.methods.split(",")
+    tasks = arguments.tasks.split(",")
+    # The plain pass is the unit.
+    methods = list(dict.fromkeys(["plain", *arguments.methods.split(",")]))
     threads = [int(n) for n in (arguments.threads or ("1" if arguments.quick else "1,2")).split(",")]
     seconds = 4.0 if arguments.quick else 20.0
     where = torch.cuda.get_device_name() if arguments.device != "cpu" else "CPU"
