@@ -117,7 +117,8 @@ class ScoreTable:
 
     def to_pandas(self) -> pd.DataFrame:
         """The table as a `pandas.DataFrame` with columns id, label, then the others (needs pandas)."""
-        return self.to_arrow().to_pandas()
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write one Parquet file, whole or not at all; what was there before stays until then.
