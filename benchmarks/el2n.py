@@ -30,7 +30,16 @@ Array = npt.NDArray[Any]
 SHAPES = ((2_000_000, 10), (200_000, 100), (20_000, 1_000))
 
 
-def obvious(logits: Array, labels: Array) -> Array:
+def by_definition(logits: Array, labels: Array) -> Array:
+    """Definition 2.3 as it stands: the norm of softmax(logits) - onehot."""
+    exps = np.exp(logits - logits.max(axis=1, keepdims=True))
+    softmax = exps / exps.sum(axis=1, keepdims=True)
+    onehot = np.eye(logits.shape[1], dtype=logits.dtype)[labels]
+    return np.asarray(np.linalg.norm(softmax - onehot, axis=1))
+
+
+def in_place(logits: Array, labels: Array) -> Array:
+    """The same without a one-hot matrix: 1 is subtracted where the labels are."""
     exps = np.exp(logits - logits.max(axis=1, keepdims=True))
     errors = exps / exps.sum(axis=1, keepdims=True)
     errors[np.arange(len(labels)), labels] -= 1
@@ -78,7 +87,8 @@ def with_jax() -> Callable[[Array, Array], Any]:
 def compare(repetitions: int) -> str:
     rivals: dict[str, Callable[[Array, Array], Any]] = {
         "prune_kit": el2n,
-        "obvious NumPy": obvious,
+        "NumPy, softmax - onehot": by_definition,
+        "NumPy, 1 subtracted in place": in_place,
         "scipy.special.softmax": with_scipy,
         "torch, 2 threads": with_torch(),
         "JAX, jit": with_jax(),
