@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from .aggregate import SeedAverage, mean_over_seeds, rank_agreement, standard_error
 from .classes import class_counts
+from .epoch_record import EpochRecord
 from .errors import MissingExtraError, PruneKitError, RunConflictError, StoreError
+from .forgetting_tracker import ForgettingTracker
+from .recorder import ScoreRecorder
 from .scores import (
     cross_entropy,
     el2n,
@@ -12,6 +15,7 @@ from .scores import (
     error_norm,
     grand,
     grand_last_layer,
+    logit_margin,
     margin,
     p_label,
     predicted,
@@ -23,30 +27,40 @@ from .subset_file import read_ids, write_ids
 from .summary import aggregate_run, agreement_by_epoch
 from .table import ScoreTable
 from .training import Recipe
+from .trajectory import aum, confidence, forgetting, last_over_epochs, mean_over_epochs, variability
 
 __all__ = [
+    "EpochRecord",
+    "ForgettingTracker",
     "MissingExtraError",
     "PruneKitError",
     "Recipe",
     "Run",
     "RunConflictError",
+    "ScoreRecorder",
     "ScoreTable",
     "SeedAverage",
     "StoreError",
     "aggregate_run",
     "agreement_by_epoch",
+    "aum",
     "class_counts",
+    "confidence",
     "cross_entropy",
     "el2n",
     "entropy",
     "error_norm",
+    "forgetting",
     "grand",
     "grand_last_layer",
     "keep_easiest",
     "keep_hardest",
     "keep_random",
     "keep_window",
+    "last_over_epochs",
+    "logit_margin",
     "margin",
+    "mean_over_epochs",
     "mean_over_seeds",
     "p_label",
     "predicted",
@@ -54,5 +68,6 @@ __all__ = [
     "read_ids",
     "score_columns",
     "standard_error",
+    "variability",
     "write_ids",
 ]

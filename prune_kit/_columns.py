@@ -12,7 +12,7 @@ from ._host import host_columns
 from ._lazy import lazy_columns
 from .arrays import (
     Array,
-    device_of,
+    beside,
     dtype_name,
     float_name,
     is_dask,
@@ -108,10 +108,3 @@ def device_columns(
     if len(parts) == 1:
         return parts[0]
     return {name: xp.concat([part[name] for part in parts]) for name in names}
-
-
-def beside(array: Array, reference: Array) -> Array:
-    """`array` in the library and on the device of `reference`, copied only where it is elsewhere."""
-    if namespace(array) is namespace(reference) and device_of(array) == device_of(reference):
-        return array
-    return like(to_numpy(array), reference)

@@ -17,16 +17,17 @@ from .checks import check_classes, check_finite, check_probabilities, check_soft
 Reduce: TypeAlias = Callable[[NumpyArray, NumpyArray, bool], tuple[Statistics, NumpyArray] | None]
 """A faster way from logits (b, c) and labels (b,) to their statistics, and the rows that it cannot do.
 
-It is told whether a lead is needed, and answers None where a value is not finite."""
+It is told whether lead and gap are needed, and answers None where a value is not finite."""
 
 FROM_STATISTICS = {
     "el2n": formulas.el2n,
     "error_l1": formulas.error_l1,
     "margin": formulas.margin,
+    "logit_margin": formulas.logit_margin,
     "cross_entropy": formulas.cross_entropy,
     "p_label": formulas.p_label,
 }
-HARD_ONLY = ("margin", "margin_sum", "p_label")
+HARD_ONLY = ("margin", "margin_sum", "logit_margin", "p_label")
 WITHOUT_LABELS = ("entropy", "predicted")
 
 
@@ -91,7 +92,7 @@ def _direct(
     reduce: Reduce | None,
     check: Callable[[], None],
 ) -> dict[str, Array]:
-    fast = None if reduce is None else reduce(values, labels, "margin" in names)
+    fast = None if reduce is None else reduce(values, labels, "margin" in names or "logit_margin" in names)
     if fast is None:
         check()
         s = statistics(xp, values, labels, from_logits=from_logits)

@@ -28,6 +28,11 @@ def margin(xp: Any, s: Statistics) -> Array:
     return s.lead / (s.others + s.own)
 
 
+def logit_margin(xp: Any, s: Statistics) -> Array:
+    """Largest other logit less the label's."""
+    return s.gap
+
+
 def margin_sum(xp: Any, s: Statistics, num_classes: int) -> Array:
     """Sum over the other classes of their probability less the label's."""
     return (s.others - (num_classes - 1) * s.own) / (s.others + s.own)
@@ -35,7 +40,7 @@ def margin_sum(xp: Any, s: Statistics, num_classes: int) -> Array:
 
 def cross_entropy(xp: Any, s: Statistics) -> Array:
     """Minus the logarithm of the label's probability: each branch adds terms of one sign."""
-    if s.gap is not None:
+    if s.is_relative:
         return xp.where(s.gap <= 0, xp.log1p(s.others), s.gap + xp.log(s.others + s.own))
     ratio = s.others / s.own
     return xp.where(xp.isfinite(ratio), xp.log1p(ratio), xp.log(s.others + s.own) - xp.log(s.own))

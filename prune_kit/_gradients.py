@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ._columns import beside
 from ._lazy import lazy_columns
 from ._norms import norm_type, row_norms
-from .arrays import Array, as_array, is_dask, namespace
+from .arrays import Array, as_array, beside, is_dask, namespace
 from .checks import check_sizes, is_number
 from .errors import PruneKitError
 

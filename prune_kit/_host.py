@@ -119,14 +119,15 @@ class _Kernel:
             into = own[part], others[part], squares[part], largest[part] if with_lead else None
             if not sum_up(logits[part], labels[part], *into):
                 return None
-        lead = None
+        lead = gap = None
         if with_lead:
             own_logits = logits[self.rows[:b], labels]
-            lead = lead_of(np, largest - own_logits) * np.exp(np.maximum(largest, own_logits))
+            gap = largest - own_logits
+            lead = lead_of(np, gap) * np.exp(np.maximum(largest, own_logits))
         # Of such sums, squares and ratios keep all digits in float32; NaN fails every comparison.
         holds = (np.minimum(others, own) > 1e-16) & (np.maximum(others, own) < 1e16)
         norm = np.sqrt(others * others + squares)
-        return Statistics(own, others, norm, lead), np.flatnonzero(~holds)
+        return Statistics(own, others, norm, lead, gap), np.flatnonzero(~holds)
 
     def _sum_turned(
         self,

@@ -4,9 +4,11 @@ With label y, M the largest logit of the other classes and m = max(M, l_y), ever
 
     own = exp(l_y - m)       others = sum_{j != y} exp(l_j - m)
     lead = exp(M - m) - own  norm^2 = others^2 + sum_{j != y} exp(l_j - m)^2
+    gap = M - l_y
 
 No probability is ever subtracted from 1, and what is squared is relative to M, so that neither rounding
-nor underflow can spoil an example that the model is sure of. A factor common to all four changes no score.
+nor underflow can spoil an example that the model is sure of. A factor common to the first four changes no
+score.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ class Statistics:
     own: Array
     others: Array
     norm: Array
-    lead: Array | None
+    lead: Array = None
     """None where no score asks for it."""
-    gap: Array | None = None
-    """M - l_y, where `own` may have underflowed; the other fields are then relative to m exactly."""
+    gap: Array = None
+    """M - l_y without any factor; None where no score asks for it, and for probabilities."""
+    is_relative: bool = False
+    """Whether the fields before the gap are relative to m exactly, so that `own` may have underflowed."""
 
 
 def class_mask(xp: Any, values: Array, labels: Array) -> Array:
@@ -53,7 +57,7 @@ def statistics(xp: Any, values: Array, labels: Array, *, from_logits: bool) -> S
     largest = xp.maximum(own, largest_other)
     top = xp.exp(largest_other - largest)
     gap = largest_other - own
-    return Statistics(xp.exp(own - largest), top * rest, top * norm, lead_of(xp, gap), gap)
+    return Statistics(xp.exp(own - largest), top * rest, top * norm, lead_of(xp, gap), gap, is_relative=True)
 
 
 def _sums(xp: Any, shares: Array) -> tuple[Array, Array]:

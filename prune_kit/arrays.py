@@ -144,6 +144,13 @@ def like(values: NumpyArray, reference: Array) -> Array:
     return namespace(reference).asarray(values, device=compat.device(reference))
 
 
+def beside(array: Array, reference: Array) -> Array:
+    """`array` in the library and on the device of `reference`, copied only where it is elsewhere."""
+    if namespace(array) is namespace(reference) and device_of(array) == device_of(reference):
+        return array
+    return like(to_numpy(array), reference)
+
+
 def row_slices(n: int, step: int) -> Iterator[slice]:
     """Cut `n` rows into slices of `step`, the last one shorter where it has to be."""
     return (slice(start, min(start + step, n)) for start in range(0, n, step))

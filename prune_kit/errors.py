@@ -25,6 +25,10 @@ class StoreError(PruneKitError):
     """A file or run directory is damaged, is not what it claims to be, or cannot be written."""
 
 
+class IncompleteEpochError(StoreError):
+    """A part of a run lacks examples, which were not presented in that epoch."""
+
+
 class RunConflictError(StoreError):
     """A command disagrees with the run directory it names, or another command is using it."""
 

@@ -24,6 +24,7 @@ __all__ = [
     "error_norm",
     "grand",
     "grand_last_layer",
+    "logit_margin",
     "margin",
     "p_label",
     "predicted",
@@ -35,6 +36,7 @@ SCORE_NAMES = (
     "error_l1",
     "margin",
     "margin_sum",
+    "logit_margin",
     "cross_entropy",
     "entropy",
     "grand_last_layer",
@@ -153,6 +155,44 @@ def margin(
         )
     name = "margin" if reduce == "max" else "margin_sum"
     return columns(logits, labels, (name,), from_logits=from_logits)[name]
+
+
+def logit_margin(logits: object, labels: object, /) -> Array:
+    """Margin in logits: the largest logit of the other classes less the label's.
+
+    What `aum` is the mean of, with the opposite sign to that paper's: higher is harder.
+
+    Parameters
+    ----------
+    logits
+        As in `el2n`.
+    labels
+        Integers (n,), or one-hot rows (n, c).
+
+    Returns
+    -------
+    Array
+        Shape (n,), any real number, positive where the prediction is wrong; higher is harder. Adding a
+        constant to an example's logits changes nothing, a factor scales it.
+
+    Raises
+    ------
+    PruneKitError
+        As in `el2n`, and for labels that are not one-hot.
+
+    References
+    ----------
+    Pleiss, Zhang, Elenberg, Weinberger. Identifying Mislabeled Data using the Area Under the Margin Ranking.
+    NeurIPS 2020. Equation 1, negated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from prune_kit.scores import logit_margin
+    >>> logit_margin(np.array([[2.0, 0.5, 1.0], [2.0, 0.5, 1.0]]), np.array([0, 1]))
+    array([-1. ,  1.5])
+    """
+    return columns(logits, labels, ("logit_margin",))["logit_margin"]
 
 
 def cross_entropy(logits: object, labels: object, /) -> Array:
@@ -320,6 +360,11 @@ def score_columns(
     ['predicted', 'p_label', 'el2n', 'entropy']
     """
     check_score_names(scores)
+    if "logit_margin" in scores and not from_logits:
+        raise PruneKitError(
+            'the score "logit_margin" needs logits; got from_logits=False.',
+            hint='"margin" is the one of probabilities',
+        )
     given: Array = as_array(labels, "labels")
     wanted = ["predicted", *([] if given.ndim == 2 else ["p_label"]), *scores]
     if "grand_last_layer" not in scores:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from .atomic import atomic_path
 from .checks import is_whole_number
-from .errors import PruneKitError, RunConflictError, StoreError
+from .errors import IncompleteEpochError, PruneKitError, RunConflictError, StoreError
 from .lock import exclusive_lock
 from .table import ScoreTable
 
@@ -95,6 +95,7 @@ class Run:
         epochs: Iterable[int],
         made_with: Mapping[str, str],
         scores: Sequence[str] = (),
+        wait: float = 0.0,
     ) -> Iterator[Run]:
         """Begin or resume a run; nobody else can write to it inside the ``with`` block.
 
@@ -116,6 +117,8 @@ class Run:
             Versions; recorded, not compared.
         scores
             Names of the score columns, all of them higher = harder.
+        wait
+            Seconds to wait for another process that is writing to the run.
 
         Raises
         ------
@@ -137,7 +140,7 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"the directory {path} cannot be made: {error.strerror}.") from error
-        with exclusive_lock(path / ".lock"):
+        with exclusive_lock(path / ".lock", wait=wait):
             for left_by_a_killed_writer in path.rglob(".tmp-*"):
                 left_by_a_killed_writer.unlink()
             before = None if not (path / "run.json").exists() else cls.open(path)
@@ -163,7 +166,7 @@ class Run:
 
     def part_path(self, seed: int, epoch: int) -> Path:
         """Where the scores of one seed and epoch are, or will be."""
-        return self.path / "scores" / f"seed={seed}" / f"epoch={epoch}" / "part-0.parquet"
+        return part_path(self.path, seed, epoch)
 
     def checkpoint_path(self, seed: int, epoch: int) -> Path:
         """Where the weights of one seed and epoch are, or would be."""
@@ -179,7 +182,21 @@ class Run:
         return sorted((int(match[1]), int(match[2])) for match in found if match)
 
     def write_part(self, seed: int, epoch: int, table: ScoreTable) -> None:
-        """Write the scores of one seed and epoch, whole or not at all."""
+        """Write the scores of one seed and epoch, whole or not at all.
+
+        Raises
+        ------
+        RunConflictError
+            If they were taken in another kind of pass (training, evaluation) than the run's.
+        StoreError
+            If the part cannot be written.
+        """
+        own, given = _pass_of(self.config), _pass_of(table.provenance)
+        if own != given:
+            raise RunConflictError(
+                f"{self.path} holds scores of {own} passes; these are of {_a(given)} pass.",
+                hint="record them into another directory: the two cannot be compared",
+            )
         path = self.part_path(seed, epoch)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -187,8 +204,15 @@ class Run:
             raise StoreError(f"the directory {path.parent} cannot be made: {error.strerror}.") from error
         table.to_parquet(path)
 
-    def read_part(self, seed: int, epoch: int) -> ScoreTable:
+    def read_part(self, seed: int, epoch: int, *, columns: Collection[str] | None = None) -> ScoreTable:
         """The scores of one seed and epoch.
+
+        Parameters
+        ----------
+        seed, epoch
+            Which.
+        columns
+            Those to read, as far as they are there; all, if not given.
 
         Raises
         ------
@@ -202,7 +226,7 @@ class Run:
                 f"{self.path} has no scores of seed {seed} at epoch {epoch}; it has {there or 'none yet'}.",
                 hint="run the same `prunekit score` command again to finish the run",
             )
-        return ScoreTable.read(path)
+        return ScoreTable.read(path, columns=columns)
 
     def read_parts(self, epoch: int, seeds: Sequence[int] | None = None) -> Iterator[tuple[int, ScoreTable]]:
         """The scores at `epoch`, seed by seed, every table in the order of the first one's ids.
@@ -217,7 +241,8 @@ class Run:
         Raises
         ------
         StoreError
-            If there is none, or an id is missing from one part, or its label differs between parts.
+            If there is none, or an id is missing from a part, or its label differs between parts, or
+            they were taken in different kinds of pass.
         PruneKitError
             If `seeds` names none, or one twice.
         """
@@ -234,11 +259,48 @@ class Run:
         first: ScoreTable | None = None
         for seed in chosen:
             table = self.read_part(seed, epoch)
+            where = f"{self.path}, seed {seed}, epoch {epoch}"
+            if lacking := table.provenance.get("missing", 0):
+                raise IncompleteEpochError(
+                    f"{where}: {lacking} examples were not presented in that epoch and have no scores of it.",
+                    hint="take a score over epochs, such as forgetting, aum or last_el2n; or record with a "
+                    "loader that leaves no examples out (drop_last=False)",
+                )
             if first is None:
                 first = table
             else:
-                table = _in_order_of(first, table, f"{self.path}, seed {seed}, epoch {epoch}")
+                check_same_pass(first, table, where)
+                table = _in_order_of(first, table, where)
             yield seed, table
+
+
+def part_path(run: Path, seed: int, epoch: int) -> Path:
+    """Where the scores of one seed and epoch are in the directory `run`."""
+    return run / "scores" / f"seed={seed}" / f"epoch={epoch}" / "part-0.parquet"
+
+
+def check_same_pass(first: ScoreTable, table: ScoreTable, where: str) -> None:
+    """Refuse scores taken in training mixed with scores taken in evaluation.
+
+    Raises
+    ------
+    StoreError
+        If both were not taken in the same kind of pass.
+    """
+    expected, found = _pass_of(first.provenance), _pass_of(table.provenance)
+    if expected != found:
+        raise StoreError(
+            f"{where} was taken in {_a(found)} pass, other parts in {_a(expected)} pass; they do not mix."
+        )
+
+
+def _pass_of(content: Mapping[str, Any]) -> str:
+    """In which kind of pass scores were taken; the kit's own verbs evaluate, and need not say it."""
+    return str(content.get("pass", "evaluation"))
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _foreign(path: Path) -> Iterator[Path]:

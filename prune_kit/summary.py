@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from .aggregate import mean_over_seeds, rank_agreement, standard_error
 from .arrays import NumpyArray
-from .errors import PruneKitError
+from .errors import IncompleteEpochError, PruneKitError
+from .over_epochs import is_over_epochs, over_epochs
 from .store import Run
 from .table import ScoreTable
 
@@ -24,87 +26,122 @@ is drawn above all that failed.
 
 
 def aggregate_run(
-    run: Run, /, *, score: str = "el2n", epoch: int | None = None, seeds: Sequence[int] | None = None
+    run: Run,
+    /,
+    *,
+    score: str = "el2n",
+    epoch: int | None = None,
+    seeds: Sequence[int] | None = None,
+    never_learned: float = float("inf"),
 ) -> ScoreTable:
-    """Average one score of a run over its seeds, at one epoch.
+    """Average one score of a run over its seeds: a score at one epoch, or one over the epochs up to it.
 
     Parameters
     ----------
     run
         A run directory, finished or not.
     score
-        The score's column.
+        The score's column, or a score over epochs: forgetting, aum (of logit_margin if that is stored, else
+        of margin), confidence, variability, mean_SCORE and last_SCORE of any stored SCORE.
     epoch
-        The epoch; by default the last one at which every seed of the run has been scored.
+        The epoch; by default the last one at which every seed of the run has been scored. For scores over
+        epochs the last one that counts.
     seeds
         Which seeds; by default all that have been scored at that epoch.
+    never_learned
+        Forgetting score of an example that a seed never classified correctly. With infinity, as in the
+        paper, its mean over the seeds is infinite where one seed never learned it.
 
     Returns
     -------
     ScoreTable
         Columns: score (mean over seeds; higher is harder), standard_error (of that mean; NaN with one seed),
         seeds (how many), rank (1 is the hardest; ties by position, the later one harder), predicted
-        (the class that most seeds predict) and p_label (mean probability of the given label).
+        (the class that most seeds predict) and p_label (mean probability of the given label), both at that
+        epoch or, over epochs, at the last presentation.
         The provenance holds the run's config and `agreement`, the mean Spearman rank correlation
-        between pairs of seeds (NaN with one seed becomes None).
+        between pairs of seeds (NaN with one seed becomes None); of scores over epochs also the epochs
+        and the column that they are computed from.
 
     Raises
     ------
     PruneKitError
         If the run has no such score or epoch, or its parts do not fit each other.
     """
-    from scipy import stats  # takes a second to import
-
-    chosen = default_epoch(run) if epoch is None else epoch
-    first: ScoreTable | None = None
-    used, values, predicted, p_label = [], [], [], []
-    for seed, table in run.read_parts(chosen, seeds):
-        first = first or table
-        used.append(seed)
-        values.append(table[score])
-        predicted.append(table["predicted"])
-        if "p_label" in table:
-            p_label.append(table["p_label"])
-    assert first is not None
-    matrix = np.stack(values)
-    mean = mean_over_seeds(matrix)
-    columns = {
-        "score": mean,
-        "standard_error": standard_error(matrix),
-        "seeds": np.full(len(first), len(used), np.int32),
-        "rank": hardness_rank(mean),
-        "predicted": stats.mode(np.stack(predicted), axis=0).mode,
-    }
-    if p_label:
-        columns["p_label"] = mean_over_seeds(np.stack(p_label))
+    of: dict[str, Any]
+    if is_over_epochs(score):
+        found = over_epochs(run, score, until=epoch, seeds=seeds, never_learned=never_learned)
+        last = found.epochs[-1]
+        of = {"epoch": last, "epochs": list(found.epochs), "column": found.column, "seeds": list(found.seeds)}
+        matrix, predicted, p_label = found.scores[last], found.predicted, found.p_label
+        ids, labels = found.ids, found.labels
+    else:
+        chosen = default_epoch(run) if epoch is None else epoch
+        tables = dict(run.read_parts(chosen, seeds))
+        of = {"epoch": chosen, "seeds": list(tables)}
+        first, *_ = tables.values()
+        ids, labels = first.ids, first.labels
+        matrix, predicted = (np.stack([t[name] for t in tables.values()]) for name in (score, "predicted"))
+        has_p_label = all("p_label" in table for table in tables.values())
+        p_label = np.stack([t["p_label"] for t in tables.values()]) if has_p_label else None
     provenance = {
         "run": str(run.path),
         "config": run.config,
         "made_with": run.made_with,
         "score": score,
         "direction": "higher is harder",
-        "epoch": chosen,
-        "seeds": used,
+        **of,
         "agreement": _mean_agreement(matrix),
     }
-    return ScoreTable(first.ids, first.labels, columns, provenance)
+    return ScoreTable(ids, labels, _columns(matrix, predicted, p_label), provenance)
 
 
-def agreement_by_epoch(run: Run, /, *, score: str = "el2n") -> list[dict[str, Any]]:
+def _columns(matrix: NumpyArray, predicted: NumpyArray, p_label: NumpyArray | None) -> dict[str, NumpyArray]:
+    """The columns of an aggregate, from rows of seeds."""
+    from scipy import stats  # takes a second to import
+
+    seeds, n = matrix.shape
+    mean = mean_over_seeds(matrix)
+    columns = {
+        "score": mean,
+        "standard_error": standard_error(matrix),
+        "seeds": np.full(n, seeds, np.int32),
+        "rank": hardness_rank(mean),
+        "predicted": stats.mode(predicted, axis=0).mode,
+    }
+    return columns if p_label is None else {**columns, "p_label": mean_over_seeds(p_label)}
+
+
+def agreement_by_epoch(
+    run: Run, /, *, score: str = "el2n", epochs: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
     """How well the scores of a run agree, epoch by epoch: low agreement says "too early".
+
+    Parameters
+    ----------
+    run
+        A run directory.
+    score
+        As for `aggregate_run`; scores over epochs are taken up to each epoch.
+    epochs
+        Which epochs; all, if not given. The last one is always among them.
 
     Returns
     -------
     list of dict
-        Per scored epoch, ascending: epoch; seeds (how many); agreement (mean Spearman correlation between
-        pairs of seeds, None with one seed); with_last (Spearman correlation between the mean scores of this
-        epoch and those of the last one, None at the last one).
+        Per scored epoch, ascending, apart from those in which examples were missing: epoch; seeds (how
+        many); agreement (mean Spearman correlation between pairs of seeds, None with one seed); with_last
+        (Spearman correlation between the mean scores of this epoch and those of the last one, None at the
+        last one).
     """
+
+    def wanted(there: Sequence[int]) -> list[int]:
+        return [e for e in there if epochs is None or e in epochs or e == there[-1]]
+
     rows: list[dict[str, Any]] = []
     means: dict[int, NumpyArray] = {}
-    for epoch in sorted({e for _, e in run.parts()}):
-        matrix = np.stack([table[score] for _, table in run.read_parts(epoch)])
-        means[epoch] = mean_over_seeds(matrix)
+    for epoch, matrix in _scores_by_epoch(run, score, wanted):
+        means[epoch] = _mean_where_known(matrix)
         rows.append({"epoch": epoch, "seeds": len(matrix), "agreement": _mean_agreement(matrix)})
     for row in rows:
         is_last = row["epoch"] == max(means)
@@ -112,6 +149,17 @@ def agreement_by_epoch(run: Run, /, *, score: str = "el2n") -> list[dict[str, An
             None if is_last else _mean_agreement(np.stack([means[row["epoch"]], means[max(means)]]))
         )
     return rows
+
+
+def _scores_by_epoch(
+    run: Run, score: str, wanted: Callable[[Sequence[int]], list[int]]
+) -> Iterator[tuple[int, NumpyArray]]:
+    if is_over_epochs(score):
+        yield from over_epochs(run, score, at=wanted).scores.items()
+        return
+    for epoch in wanted(sorted({e for _, e in run.parts()})):
+        with suppress(IncompleteEpochError):  # the order of other examples each time says nothing
+            yield epoch, np.stack([table[score] for _, table in run.read_parts(epoch)])
 
 
 def default_epoch(run: Run, /) -> int:
@@ -143,6 +191,18 @@ def hardness_rank(scores: NumpyArray) -> NumpyArray:
 def _mean_agreement(matrix: NumpyArray) -> float | None:
     if len(matrix) < 2:
         return None
+    matrix = matrix[:, ~np.isnan(matrix).any(axis=0)]
+    if not matrix.shape[1]:
+        return None
     pairs = rank_agreement(matrix)[np.triu_indices(len(matrix), k=1)]
     mean = float(np.mean(pairs))
     return mean if np.isfinite(mean) else None
+
+
+def _mean_where_known(matrix: NumpyArray) -> NumpyArray:
+    """Mean over seeds; NaN where a seed has no score yet."""
+    known = ~np.isnan(matrix).any(axis=0)
+    mean = np.full(known.shape, np.nan)
+    if known.any():
+        mean[known] = mean_over_seeds(matrix[:, known])
+    return mean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,8 +136,15 @@ class ScoreTable:
         return path
 
     @classmethod
-    def read(cls, path: str | Path) -> ScoreTable:
+    def read(cls, path: str | Path, *, columns: Collection[str] | None = None) -> ScoreTable:
         """Read a Parquet file that has `id` and `label` columns.
+
+        Parameters
+        ----------
+        path
+            The file.
+        columns
+            Those to read beside ids and labels, as far as they are there; all, if not given.
 
         Raises
         ------
@@ -150,7 +157,10 @@ class ScoreTable:
         path = Path(path)
         try:
             # A memory map or partitioning inferred from the path would add columns: read the one file.
-            table = pq.ParquetFile(path, page_checksum_verification=True).read()
+            file = pq.ParquetFile(path, page_checksum_verification=True)
+            wanted = None if columns is None else {*_RESERVED, *columns}
+            names = [each for each in file.schema_arrow.names if wanted is None or each in wanted]
+            table = file.read(columns=names)
             table.validate(full=True)  # damaged bytes in strings too
         except FileNotFoundError as error:
             raise StoreError(f"there is no file {path}.") from error
@@ -165,14 +175,14 @@ class ScoreTable:
                 f"{path} must have columns id and label; it has {', '.join(table.column_names) or 'none'}.",
                 hint="scores are made with `prunekit score` and `prunekit aggregate`",
             )
-        columns = {
+        read = {
             name: table[name].to_numpy(zero_copy_only=False)
             for name in table.column_names
             if name not in _RESERVED
         }
         provenance = _provenance_from(table.schema.metadata, path)
         try:
-            return cls(_ids_from(table["id"]), _labels_from(table["label"]), columns, provenance)
+            return cls(_ids_from(table["id"]), _labels_from(table["label"]), read, provenance)
         except PruneKitError as error:
             raise StoreError(f"{path}: {error}") from error
 

@@ -14,8 +14,10 @@ except ImportError as error:
 from .checkpoint_scoring import score_checkpoints
 from .checkpoints import load_checkpoint, save_checkpoint
 from .gradients import GradientNorms, gradient_norms
+from .identified_loader import with_ids
 from .inference import Batch, predict
 from .models import MODELS, built_in_model
+from .recorder import EpochRecord, ScoreRecorder
 from .scoring import SCORES, score
 from .sources import as_source
 from .training import Training, train_seeds
@@ -24,7 +26,9 @@ __all__ = [
     "MODELS",
     "SCORES",
     "Batch",
+    "EpochRecord",
     "GradientNorms",
+    "ScoreRecorder",
     "Training",
     "as_source",
     "built_in_model",
@@ -35,4 +39,5 @@ __all__ = [
     "score",
     "score_checkpoints",
     "train_seeds",
+    "with_ids",
 ]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
+from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from prune_kit.errors import PruneKitError
 
 from .batches import Ids, Inputs, RawBatch, split_batch
 from .identity import feed
+from .numbered import CollateNumbered, Numbered
 
 
 class DatasetSource:
@@ -54,13 +55,13 @@ class DatasetSource:
         """See `Source.ordered`; the user's loader lends its collate function, workers and batch size."""
         own = self._loader
         numbered: DataLoader[Any] = DataLoader(
-            _Numbered(self._dataset),
+            Numbered(self._dataset),
             batch_size=batch_size or (own.batch_size if own is not None else None) or 256,
             num_workers=own.num_workers if own is not None else 0,
             pin_memory=own.pin_memory if own is not None else False,
             worker_init_fn=own.worker_init_fn if own is not None else None,
             multiprocessing_context=own.multiprocessing_context if own is not None else None,
-            collate_fn=_CollateNumbered(self._collate),
+            collate_fn=CollateNumbered(self._collate),
         )
         for positions, batch in numbered:
             ids, inputs, labels = split_batch(batch)
@@ -121,26 +122,3 @@ class DatasetSource:
     def to(self, device: torch.device) -> DatasetSource:
         """See `Source.to`; a Dataset stays where it is."""
         return self
-
-
-class _Numbered(Dataset[Any]):
-    """A Dataset that says with each example at which position it stands."""
-
-    def __init__(self, dataset: Any) -> None:
-        self._dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getitem__(self, position: int) -> tuple[int, Any]:
-        return position, self._dataset[position]
-
-
-class _CollateNumbered:
-    """A collate function that keeps the positions beside the batch; a class, so that workers can have it."""
-
-    def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
-        self._collate = collate
-
-    def __call__(self, numbered: Sequence[tuple[int, Any]]) -> tuple[list[int], Any]:
-        return [position for position, _ in numbered], self._collate([example for _, example in numbered])

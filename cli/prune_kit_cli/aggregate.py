@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 import click
 import numpy as np
@@ -10,8 +12,8 @@ import numpy as np
 from prune_kit.store import Run
 from prune_kit.summary import aggregate_run, agreement_by_epoch
 
-from .agreement import agreement_lines, too_early
-from .output import json_option, show, warn
+from .agreement import a_few_epochs, agreement_lines, too_early
+from .output import json_option, show, spans, warn
 from .parameters import Epochs
 
 
@@ -20,42 +22,80 @@ from .parameters import Epochs
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The Parquet file to write."
 )
-@click.option("--score", default=None, metavar="NAME", help="Which score. [default: the run's first]")
+@click.option(
+    "--score",
+    default=None,
+    metavar="NAME",
+    help="A score of the run; or, over its epochs, forgetting, aum, confidence, variability, or mean_NAME "
+    "and last_NAME of a score. [default: the run's first]",
+)
 @click.option(
     "--epoch",
     type=click.IntRange(min=0),
     default=None,
-    help="Scores at which epoch. [default: the last that every seed reached]",
+    help="Scores at which epoch, or over the epochs up to which. [default: the last that every seed reached]",
 )
 @click.option("--seeds", type=Epochs(), default=None, help="Which seeds (0,1,2 or 0-4). [default: all]")
+@click.option(
+    "--never-learned",
+    type=click.FloatRange(min=0),
+    default=None,
+    help="Forgetting score of an example that a seed never got right, such as the number of epochs. "
+    "[default: infinity, as in the paper]",
+)
 @json_option
 def aggregate(
-    run: Path, out: Path, score: str | None, epoch: int | None, seeds: list[int] | None, as_json: bool
+    run: Path,
+    out: Path,
+    score: str | None,
+    epoch: int | None,
+    seeds: list[int] | None,
+    never_learned: float | None,
+    as_json: bool,
 ) -> None:
     """Average the scores in the directory RUN over its seeds, with standard errors.
 
     The file has one row per example: id, label, score (higher = harder), standard_error, seeds, rank
     (1 = hardest), predicted, p_label.
+
+    Scores over epochs come from the columns that the run holds of each epoch: forgetting (events of going
+    from right to wrong; Toneva et al. 2019), aum (mean logit margin; Pleiss et al. 2020), confidence and
+    variability (of the label's probability; Swayamdipta et al. 2020), mean_el2n, last_el2n, ...
     """
     opened = Run.open(run)
     score = score or (opened.config.get("scores") or ["el2n"])[0]
-    table = aggregate_run(opened, score=score, epoch=epoch, seeds=seeds)
+    if never_learned is not None and score != "forgetting":
+        raise click.UsageError("--never-learned goes with --score forgetting.")
+    table = aggregate_run(
+        opened,
+        score=score,
+        epoch=epoch,
+        seeds=seeds,
+        never_learned=float("inf") if never_learned is None else never_learned,
+    )
     table.to_parquet(out)
-    rows = agreement_by_epoch(opened, score=score)
-    used = table.provenance["epoch"], table.provenance["seeds"]
-    values = table["score"]
-    quantiles = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
+    made = table.provenance
+    shown = a_few_epochs(opened, also=made["epoch"])
+    rows = agreement_by_epoch(opened, score=score, epochs=shown)
+    never = int(np.isinf(table["score"]).sum())
+    # There is nothing between a number and infinity.
+    method: Literal["linear", "nearest"] = "nearest" if never else "linear"
+    quantiles = np.quantile(table["score"], [0, 0.25, 0.5, 0.75, 1], method=method)
     result = {
         "out": str(out),
         "examples": len(table),
         "score": score,
-        "epoch": used[0],
-        "seeds": used[1],
+        "epoch": made["epoch"],
+        "epochs": made.get("epochs"),
+        "column": made.get("column"),
+        "pass": made["config"].get("pass", "evaluation"),
+        "seeds": made["seeds"],
         "quantiles": quantiles.tolist(),
+        "never_learned": never,
         "agreement": rows,
     }
     lines = [
-        f"{out}: {score} of {len(table):,} examples, mean over {len(used[1])} seeds at epoch {used[0]}",
+        f"{out}: {score} of {len(table):,} examples, mean over {len(made['seeds'])} seeds {_when(made)}",
         "  min {:.3f}, quarter {:.3f}, median {:.3f}, three quarters {:.3f}, max {:.3f}".format(*quantiles),
         *agreement_lines(rows, score),
         "",
@@ -63,5 +103,22 @@ def aggregate(
         f"  prunekit prune {out} --keep 0.5 --out kept.parquet",
     ]
     show(as_json, result, lines)
-    if message := too_early(rows, used[0]):
+    if never:
+        warn(
+            f"{never:,} examples were never classified correctly by one of the seeds or more: their score is "
+            "infinite, above all others. A finite one: --never-learned."
+        )
+    epochs = made.get("epochs") or [made["epoch"]]
+    if epochs != list(range(epochs[0], epochs[-1] + 1)):
+        warn(f"{score} is computed from epochs {spans(epochs)}: what happened between them is not seen.")
+    if message := too_early(rows, made["epoch"]):
         warn(message)
+
+
+def _when(made: Mapping[str, Any]) -> str:
+    """At which epochs, from what and in which kind of pass the scores of an aggregate were taken."""
+    when = f"at epoch {made['epoch']}"
+    if epochs := made.get("epochs"):
+        of = "" if made["column"] in made["score"] else f" of {made['column']}"
+        when = f"over {len(epochs)} epochs, {spans(epochs)}{of}"
+    return when + (", taken in training" if made["config"].get("pass") == "training" else "")

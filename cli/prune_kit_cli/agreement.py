@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from prune_kit.store import Run
 from prune_kit.summary import EARLY_AGREEMENT
 
 from .output import text_table
+
+
+def a_few_epochs(run: Run, *, also: int | None = None, most: int = 10) -> list[int]:
+    """Up to `most` scored epochs from the first to the last, and one more that is wanted."""
+    epochs = sorted({epoch for _, epoch in run.parts()})
+    places = np.unique(np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int))
+    return sorted({epochs[place] for place in places.tolist()} | ({also} if also is not None else set()))
 
 
 def agreement_lines(rows: Sequence[Mapping[str, Any]], score: str) -> list[str]:
@@ -21,11 +31,11 @@ def agreement_lines(rows: Sequence[Mapping[str, Any]], score: str) -> list[str]:
 
 def too_early(rows: Sequence[Mapping[str, Any]], epoch: int) -> str | None:
     """What to say if seeds disagree at `epoch`, or later epochs disagree with it; None if neither does."""
-    row = next(each for each in rows if each["epoch"] == epoch)
+    row = next((each for each in rows if each["epoch"] == epoch), {})
     found = [
         f"{what} is {row[key]:.2f}"
         for key, what in (("agreement", "between seeds"), ("with_last", "with the last epoch"))
-        if row[key] is not None and row[key] < EARLY_AGREEMENT
+        if (agreement := row.get(key)) is not None and agreement < EARLY_AGREEMENT
     ]
     if not found:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from prune_kit.store import Run
 from prune_kit.summary import agreement_by_epoch
 from prune_kit.table import ScoreTable
 
-from .agreement import agreement_lines
-from .output import json_option, show, text_table
+from .agreement import a_few_epochs, agreement_lines
+from .output import json_option, show, spans, text_table
 
 
 @click.command()
@@ -35,7 +36,7 @@ def _show_run(run: Run, as_json: bool) -> None:
     # The kit's own verbs write all of these; a program that uses Run by itself need not.
     config, data = run.config, run.config.get("data") or {}
     scores = config.get("scores") or []
-    rows = agreement_by_epoch(run, score=scores[0]) if scores else []
+    rows = agreement_by_epoch(run, score=scores[0], epochs=a_few_epochs(run)) if scores else []
     result: dict[str, Any] = {
         "run": str(run.path),
         "config": config,
@@ -55,18 +56,26 @@ def _show_run(run: Run, as_json: bool) -> None:
             f"fingerprint {data['fingerprint'][:12]})"
         )
     if "model_name" in config:
-        lines.append(f"  model     {config['model_name']} ({config['model']['parameters']:,} parameters)")
+        lines.append(f"  model     {config['model_name']}{_size(config)}")
     if scores:
         lines.append(f"  scores    {', '.join(scores)}: higher is harder")
+    if config.get("pass") == "training":
+        lines.append("  taken     in the training pass: train mode, inputs as they were trained on")
     lines += [
-        f"  seeds     {', '.join(map(str, run.seeds))}",
-        f"  epochs    {', '.join(map(str, run.epochs))}",
+        f"  seeds     {spans(run.seeds)}",
+        f"  epochs    {spans(run.epochs)}",
         f"  parts     {done} of {asked}"
         + ("" if done == asked else "; the same score command goes on with it"),
         f"  made with {', '.join(f'{k} {v}' for k, v in sorted(run.made_with.items()))}",
         *(agreement_lines(rows, scores[0]) if scores else []),
     ]
     show(as_json, result, lines)
+
+
+def _size(config: Mapping[str, Any]) -> str:
+    """How large the model is, where the run says it."""
+    model = config.get("model")
+    return f" ({model['parameters']:,} parameters)" if isinstance(model, dict) else ""
 
 
 def _show_file(path: Path, table: ScoreTable, as_json: bool) -> None:
@@ -78,7 +87,7 @@ def _show_file(path: Path, table: ScoreTable, as_json: bool) -> None:
         *text_table(("column", "min", "quarter", "median", "three quarters", "max"), rows),
     ]
     provenance = table.provenance
-    told = ("run", "score", "epoch", "seeds", "method", "keep", "offset", "per_class")
+    told = ("run", "score", "epoch", "epochs", "column", "seeds", "method", "keep", "offset", "per_class")
     lines += [f"  {key:10}{provenance[key]}" for key in told if provenance.get(key) is not None]
     show(as_json, result, lines)
 

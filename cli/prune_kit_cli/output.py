@@ -35,6 +35,19 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str
     return ["  " + "  ".join(value.rjust(w) for value, w in zip(row, widths, strict=True)) for row in cells]
 
 
+def spans(numbers: Sequence[int]) -> str:
+    """Ascending numbers as people write them: "0, 1, 5-20"."""
+    pieces: list[list[int]] = []
+    for number in numbers:
+        if pieces and number == pieces[-1][-1] + 1:
+            pieces[-1].append(number)
+        else:
+            pieces.append([number])
+    return ", ".join(
+        f"{piece[0]}-{piece[-1]}" if len(piece) > 3 else ", ".join(map(str, piece)) for piece in pieces
+    )
+
+
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
