@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .arrays import NumpyArray
-from .epoch_rows import POSITION, STEP, TIMES, EpochRows
+from .epoch_rows import EpochRows
 from .ids import some
 from .table import ScoreTable
 
@@ -50,10 +50,10 @@ def record_of(
     epoch: int, rows: EpochRows, ids: NumpyArray, provenance: Mapping[str, Any], path: Path | None
 ) -> EpochRecord:
     """The record of the rows of an epoch; `ids` are those of all examples."""
-    columns = rows.rows()
-    seen, _, times = (columns.pop(name) for name in (POSITION, STEP, TIMES))
+    columns = rows.columns()
     labels = columns.pop(LABEL)
-    missing, doubled = ids[rows.times == 0], ids[seen[times > 1]]
+    missing, doubled = ids[rows.times == 0], ids[rows.times > 1]
     counts = {"missing": len(missing), "doubled": len(doubled)}
-    table = ScoreTable(ids[seen], labels, columns, {**provenance, **counts})
+    seen = ids[rows.times > 0] if len(missing) else ids
+    table = ScoreTable(seen, labels, columns, {**provenance, **counts})
     return EpochRecord(epoch, table, missing, doubled, path)

@@ -46,11 +46,21 @@ class EpochRows:
                 self._columns[name] = np.zeros((len(self.times), *column.shape[1:]), column.dtype)
             self._columns[name][target] = column[source]
 
-    def rows(self) -> dict[str, NumpyArray]:
-        """The rows of the examples seen, by position, as `add` takes them."""
+    def columns(self) -> dict[str, NumpyArray]:
+        """The columns of the examples seen, by position.
+
+        Where all were seen, these are the arrays themselves: copies would double the memory.
+        """
+        if self.times.all():
+            return dict(self._columns)
         seen = self.seen
-        columns = {name: column[seen] for name, column in self._columns.items()}
-        return {POSITION: seen, STEP: self._steps[seen], TIMES: self.times[seen], **columns}
+        return {name: column[seen] for name, column in self._columns.items()}
+
+    def rows(self) -> dict[str, NumpyArray]:
+        """Copies of the rows of the examples seen, by position, as `add` takes them."""
+        seen = self.seen
+        columns = {STEP: self._steps, TIMES: self.times, **self._columns}
+        return {POSITION: seen, **{name: column[seen] for name, column in columns.items()}}
 
 
 def merged(n: int, parts: Sequence[Mapping[str, NumpyArray]]) -> EpochRows:

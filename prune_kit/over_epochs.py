@@ -45,6 +45,21 @@ def is_over_epochs(score: str) -> bool:
     return score in _OF_COLUMNS or score.startswith(tuple(_OF_ANY))
 
 
+def check_is_score(column: str) -> None:
+    """Refuse the columns of a part that are no scores, for which higher would not be harder.
+
+    Raises
+    ------
+    PruneKitError
+        For "predicted" and "p_label".
+    """
+    if column in ("predicted", "p_label"):
+        raise PruneKitError(
+            f"{column} is no score: higher is not harder.",
+            hint="confidence is the score that p_label gives over epochs, el2n or cross_entropy at one",
+        )
+
+
 @dataclass(frozen=True)
 class OverEpochs:
     """A score over epochs of every seed of a run, every example in the same place."""
@@ -166,6 +181,8 @@ def _function(score: str) -> Callable[..., Any]:
 
 def _column(score: str, table: ScoreTable, run: Run) -> str:
     names = _OF_COLUMNS[score][0] if score in _OF_COLUMNS else (score[score.index("_") + 1 :],)
+    if score not in _OF_COLUMNS:
+        check_is_score(names[0])
     if table.labels.ndim == 2 and score in _OF_COLUMNS:
         raise PruneKitError(
             f"{score} needs one class per example; the labels of {run.path} are soft.",

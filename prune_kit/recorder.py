@@ -200,8 +200,7 @@ class ScoreRecorder:
             raise PruneKitError(
                 f"`epoch` must be a whole number above the last one recorded, {self._last}; got {epoch!r}."
             )
-        parts = everyones(self._peers, self._own_rows)
-        rows = merged(len(self._ids), parts)
+        rows = self._of_all_processes()
         if not len(rows.seen):
             raise PruneKitError(
                 f"nothing was recorded in epoch {number}.",
@@ -306,6 +305,12 @@ class ScoreRecorder:
             except PruneKitError as error:
                 return f"epoch {self.epoch + 1}, example {name!r}: {error}".replace(" in row 0", "")
         return None
+
+    def _of_all_processes(self) -> EpochRows:
+        if self._peers.size > 1:
+            return merged(len(self._ids), everyones(self._peers, self._own_rows))
+        self._score_pending()
+        return self._rows
 
     def _own_rows(self) -> dict[str, NumpyArray]:
         self._score_pending()

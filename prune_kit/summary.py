@@ -11,7 +11,7 @@ import numpy as np
 from .aggregate import mean_over_seeds, rank_agreement, standard_error
 from .arrays import NumpyArray
 from .errors import IncompleteEpochError, PruneKitError
-from .over_epochs import is_over_epochs, over_epochs
+from .over_epochs import check_is_score, is_over_epochs, over_epochs
 from .store import Run
 from .table import ScoreTable
 
@@ -76,6 +76,7 @@ def aggregate_run(
         matrix, predicted, p_label = found.scores[last], found.predicted, found.p_label
         ids, labels = found.ids, found.labels
     else:
+        check_is_score(score)
         chosen = default_epoch(run) if epoch is None else epoch
         tables = dict(run.read_parts(chosen, seeds))
         of = {"epoch": chosen, "seeds": list(tables)}

@@ -218,10 +218,10 @@ def _as_labels(labels: Array, n: int) -> NumpyArray:
     if array.ndim not in (1, 2) or len(array) != n:
         raise PruneKitError(f"`labels` must have shape ({n},) or ({n}, classes); got {array.shape}.")
     if array.ndim == 2:
-        return array.astype(np.float32)
+        return array.astype(np.float32, copy=False)
     if array.dtype.kind not in "iub":
         raise PruneKitError(f"`labels` of shape ({n},) must be integer class indices; got {array.dtype}.")
-    return array.astype(np.int64)
+    return array.astype(np.int64, copy=False)
 
 
 def _as_column(name: str, column: Array, n: int) -> NumpyArray:

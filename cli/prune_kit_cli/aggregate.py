@@ -105,8 +105,8 @@ def aggregate(
     show(as_json, result, lines)
     if never:
         warn(
-            f"{never:,} examples were never classified correctly by one of the seeds or more: their score is "
-            "infinite, above all others. A finite one: --never-learned."
+            f"{never:,} of {len(table):,} examples were never classified correctly by at least one seed: their "
+            "score is infinite, above all others. A finite one: --never-learned."
         )
     epochs = made.get("epochs") or [made["epoch"]]
     if epochs != list(range(epochs[0], epochs[-1] + 1)):
@@ -119,6 +119,6 @@ def _when(made: Mapping[str, Any]) -> str:
     """At which epochs, from what and in which kind of pass the scores of an aggregate were taken."""
     when = f"at epoch {made['epoch']}"
     if epochs := made.get("epochs"):
-        of = "" if made["column"] in made["score"] else f" of {made['column']}"
-        when = f"over {len(epochs)} epochs, {spans(epochs)}{of}"
+        of = f" ({made['column']})" if made["score"] == "aum" else ""
+        when = f"over epochs {spans(epochs)}{of}"
     return when + (", taken in training" if made["config"].get("pass") == "training" else "")
