@@ -107,7 +107,7 @@ def compare(network: str, examples: int, epochs: int, threads: int) -> str:
 
 
 def peak_memory(recorded: bool) -> None:
-    """Train a linear model on many examples; print resident memory after its steps, and its peak, in bytes."""
+    """Train a linear model on many examples; print resident memory after its steps and at its peak."""
     torch.set_num_threads(1)
     n = _MEMORY_EXAMPLES
     x, y = torch.randn(n, 4), torch.arange(n) % 10

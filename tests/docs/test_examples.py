@@ -24,3 +24,13 @@ def test_example_runs(example, tmp_path):
 
 def test_there_are_examples():
     assert {path.stem for path in EXAMPLES} >= {"digits_half", "saved_logits", "existing_loop"}
+
+
+def test_the_kits_lines_in_an_existing_loop_are_marked_and_at_most_five():
+    for name in ("existing_loop", "ddp_digits"):
+        code = next(path for path in EXAMPLES if path.stem == name).read_text(encoding="utf-8")
+        loop = code[: code.index("def prune(" if "def prune(" in code else "def main(")]
+        marked = [line for line in loop.splitlines() if "# the kit" in line]
+        used = [line for line in loop.splitlines() if "pkt" in line or "recorder." in line]
+        assert used == marked
+        assert len(marked) <= 5
