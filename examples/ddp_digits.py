@@ -16,6 +16,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 import prune_kit as pk
@@ -32,7 +34,7 @@ def train(rank: int, port: int, epochs: int, run: Path) -> None:
     digits = load_examples("digits")
     x = torch.tensor(digits.inputs.reshape(len(digits), 64) / 255, dtype=torch.float32)
     data = TensorDataset(x, torch.tensor(digits.labels))
-    sampler = DistributedSampler(data, shuffle=True)
+    sampler: DistributedSampler[Tensor] = DistributedSampler(data, shuffle=True)
     loader = DataLoader(data, batch_size=32, sampler=sampler)
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10))
@@ -67,7 +69,7 @@ def main() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = (port, 2 if options.quick else 8, options.run)
-    torch.multiprocessing.spawn(train, arguments, nprocs=PROCESSES)  # type: ignore[no-untyped-call]
+    spawn(train, arguments, nprocs=PROCESSES)
     table = pk.aggregate_run(pk.Run.open(options.run), score="mean_el2n")
     kept = pk.keep_hardest(table["score"], fraction=0.5, ids=table.ids)
     print(f"kept {len(kept)} of {len(table)} examples by mean EL2N over the epochs")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from torch.utils.data import DataLoader, IterableDataset
 from prune_kit.errors import PruneKitError
 
 from .numbered import CollateNumbered, Numbered
+
+Loader = TypeVar("Loader", bound=DataLoader[Any])
 
 
 def with_ids(loader: DataLoader[Any], /) -> DataLoader[Any]:
@@ -43,6 +45,11 @@ def with_ids(loader: DataLoader[Any], /) -> DataLoader[Any]:
     [0, 1] [[10.0], [11.0]]
     [2] [[12.0]]
     """
+    return identified(loader, DataLoader)
+
+
+def identified(loader: DataLoader[Any], kind: type[Loader], /) -> Loader:
+    """The same as `with_ids`, as a DataLoader of the class `kind`."""
     if not isinstance(loader, DataLoader):
         raise PruneKitError(
             f"`loader` must be a torch.utils.data.DataLoader; got {type(loader).__name__}.",
@@ -65,7 +72,7 @@ def with_ids(loader: DataLoader[Any], /) -> DataLoader[Any]:
             hint="let the data give ids of its own, beside inputs and labels",
         )
     is_default = loader.batch_size is not None
-    return DataLoader(
+    return kind(
         Numbered(loader.dataset),
         # A batch sampler of the user's is taken as it is; else the parts that the DataLoader makes one from,
         # which other libraries look for.
