@@ -20,6 +20,7 @@ from .models import MODELS, built_in_model
 from .recorder import EpochRecord, ScoreRecorder
 from .scoring import SCORES, score
 from .sources import as_source
+from .subset import subset
 from .training import Training, train_seeds
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "save_checkpoint",
     "score",
     "score_checkpoints",
+    "subset",
     "train_seeds",
     "with_ids",
 ]
