@@ -142,11 +142,8 @@ def confidence(p_label: object, /, *, seen: object = None) -> Array:
     >>> confidence(np.array([[0.5, 1.0], [0.75, 1.0]]))
     array([0.375, 0.   ])
     """
-    values, presented = _finite(p_label, "p_label", seen)
-    _check_probabilities(values)
-    xp = namespace(values)
-    wide = xp.astype(values, wide_float(values), copy=False)
-    return xp.astype(1 - _mean(wide, presented), _result_type(values))
+    values, presented = _probabilities(p_label, seen)
+    return namespace(values).astype(1 - _mean(_wide(values), presented), _result_type(values))
 
 
 def variability(p_label: object, /, *, seen: object = None) -> Array:
@@ -178,10 +175,8 @@ def variability(p_label: object, /, *, seen: object = None) -> Array:
     >>> variability(np.array([[0.5, 1.0], [0.75, 1.0]]))
     array([0.125, 0.   ])
     """
-    values, presented = _finite(p_label, "p_label", seen)
-    _check_probabilities(values)
-    xp = namespace(values)
-    wide = xp.astype(values, wide_float(values), copy=False)
+    values, presented = _probabilities(p_label, seen)
+    xp, wide = namespace(values), _wide(values)
     deviations = wide - _mean(wide, presented)[None, :]
     return xp.astype(xp.sqrt(_mean(deviations * deviations, presented)), _result_type(values))
 
@@ -284,7 +279,8 @@ def _finite(x: object, name: str, seen: object) -> tuple[Array, Array | None]:
     return values, presented
 
 
-def _check_probabilities(values: Array) -> None:
+def _probabilities(p_label: object, seen: object) -> tuple[Array, Array | None]:
+    values, presented = _finite(p_label, "p_label", seen)
     xp = namespace(values)
     low, high = float(xp.min(values)), float(xp.max(values))
     if low < 0 or high > 1 + 1e-6:
@@ -292,12 +288,15 @@ def _check_probabilities(values: Array) -> None:
             f"`p_label` must be probabilities, in [0, 1]; got values from {low:.6g} to {high:.6g}.",
             hint="prune_kit.p_label(logits, labels) gives them",
         )
+    return values, presented
 
 
 def _mean_of(values: Array, presented: Array | None) -> Array:
-    xp = namespace(values)
-    wide = xp.astype(values, wide_float(values), copy=False)
-    return xp.astype(_mean(wide, presented), _result_type(values))
+    return namespace(values).astype(_mean(_wide(values), presented), _result_type(values))
+
+
+def _wide(values: Array) -> Array:
+    return namespace(values).astype(values, wide_float(values), copy=False)
 
 
 def _mean(values: Array, presented: Array | None) -> Array:

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from prune_kit.errors import PruneKitError
 
+from .loader_settings import settings_of
 from .numbered import CollateNumbered, Numbered
 
 Loader = TypeVar("Loader", bound=DataLoader[Any])
@@ -81,15 +82,7 @@ def identified(loader: DataLoader[Any], kind: type[Loader], /) -> Loader:
         drop_last=loader.drop_last if is_default else False,
         batch_sampler=None if is_default else loader.batch_sampler,
         collate_fn=_WithTensorOfIds(loader.collate_fn),
-        num_workers=loader.num_workers,
-        pin_memory=loader.pin_memory,
-        timeout=loader.timeout,
-        worker_init_fn=loader.worker_init_fn,
-        multiprocessing_context=loader.multiprocessing_context,
-        generator=loader.generator,
-        prefetch_factor=loader.prefetch_factor,
-        persistent_workers=loader.persistent_workers,
-        in_order=loader.in_order,
+        **settings_of(loader),
     )
 
 

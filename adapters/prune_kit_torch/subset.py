@@ -24,6 +24,8 @@ from prune_kit.ids import check_ids, doubled_ids, some
 from prune_kit.subset_file import read_ids
 from prune_kit.table import ScoreTable
 
+from .loader_settings import settings_of
+
 _ID_COLUMN = "id"
 
 
@@ -156,13 +158,5 @@ def _loader(loader: DataLoader[Any], dataset: Any) -> DataLoader[Any]:
         shuffle=isinstance(loader.sampler, RandomSampler),
         drop_last=loader.drop_last,
         collate_fn=loader.collate_fn,
-        num_workers=loader.num_workers,
-        pin_memory=loader.pin_memory,
-        timeout=loader.timeout,
-        worker_init_fn=loader.worker_init_fn,
-        multiprocessing_context=loader.multiprocessing_context,
-        generator=loader.generator,
-        prefetch_factor=loader.prefetch_factor,
-        persistent_workers=loader.persistent_workers,
-        in_order=loader.in_order,
+        **settings_of(loader),
     )

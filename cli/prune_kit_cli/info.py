@@ -65,7 +65,7 @@ def _show_run(run: Run, as_json: bool) -> None:
         f"  seeds     {spans(run.seeds)}",
         f"  epochs    {spans(run.epochs)}",
         f"  parts     {done} of {asked}"
-        + ("" if done == asked else "; the same score command goes on with it"),
+        + ("" if done == asked or "pass" in config else "; the same score command goes on with it"),
         f"  made with {', '.join(f'{k} {v}' for k, v in sorted(run.made_with.items()))}",
         *(agreement_lines(rows, scores[0]) if scores else []),
     ]
