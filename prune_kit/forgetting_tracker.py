@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import Array, NumpyArray, as_array, dtype_name, on_host, to_numpy
-from .checks import is_whole_number
+from .checks import is_number, is_whole_number
 from .errors import PruneKitError
 from .ids import some
 from .trajectory import check_never_learned
@@ -52,7 +52,7 @@ class ForgettingTracker:
         self._presentations = np.zeros(n, np.int32)
         self._was_right = np.zeros(n, bool)
         self._was_learned = np.zeros(n, bool)
-        self._waiting: list[tuple[NumpyArray, Array]] = []
+        self._waiting: list[tuple[Array, Array]] = []
 
     @property
     def presentations(self) -> NumpyArray:
@@ -69,37 +69,43 @@ class ForgettingTracker:
             Which examples, integers, shape (b,).
         correct
             Whether each is classified correctly now, bool, shape (b,), of any library: predicted == labels.
-            A device is not waited for at every update.
+            Where ids or `correct` lie on a device, it is not waited for at every update.
 
         Raises
         ------
         PruneKitError
-            If ids are no positions of examples, or `correct` is not bool and of their length.
+            If ids are no positions of examples (on a device, found some updates later), or `correct` is not
+            bool and of their length.
         """
-        positions = to_numpy(as_array(ids, "ids"))
-        right = as_array(correct, "correct")
-        n = len(self._events)
-        if positions.ndim != 1 or positions.dtype.kind not in "iu":
+        names, right = as_array(ids, "ids"), as_array(correct, "correct")
+        if names.ndim != 1 or not is_number(names, "integral"):
             raise PruneKitError(
-                f"`ids` must be integers of shape (b,); got {positions.dtype} of shape {positions.shape}."
+                f"`ids` must be integers of shape (b,); got {dtype_name(names)} of shape "
+                f"{tuple(names.shape)}."
             )
+        if tuple(right.shape) != tuple(names.shape) or dtype_name(right) != "bool":
+            raise PruneKitError(
+                f"`correct` must be bool of shape {tuple(names.shape)}, one per id; "
+                f"got {dtype_name(right)} of shape {tuple(right.shape)}.",
+                hint="predicted == labels",
+            )
+        if on_host(names):
+            names = self._positions(names)
+        if on_host(right):
+            right = to_numpy(right).copy()  # the loop may use the array again
+        self._waiting.append((names, right))
+        if (on_host(names) and on_host(right)) or len(self._waiting) >= _WAITING_UPDATES:
+            self._count()
+
+    def _positions(self, ids: Array) -> NumpyArray:
+        positions, n = to_numpy(ids).astype(np.int64), len(self._events)  # a copy
         wrong = (positions < 0) | (positions >= n)
         if wrong.any():
             raise PruneKitError(
                 f"`ids` must be from 0 to {n - 1}, the positions of the {n} examples; "
                 f"got {some(positions[wrong].tolist())}."
             )
-        if tuple(right.shape) != positions.shape or dtype_name(right) != "bool":
-            raise PruneKitError(
-                f"`correct` must be bool of shape {positions.shape}, one per id; "
-                f"got {dtype_name(right)} of shape {tuple(right.shape)}.",
-                hint="predicted == labels",
-            )
-        if on_host(right):
-            right = to_numpy(right).copy()  # the loop may use the array again
-        self._waiting.append((positions.astype(np.int64), right))
-        if on_host(right) or len(self._waiting) >= _WAITING_UPDATES:
-            self._count()
+        return positions
 
     def scores(self, *, never_learned: float = float("inf")) -> NumpyArray:
         """Forgetting events so far, float64, shape (n,); higher is harder.
@@ -158,9 +164,9 @@ class ForgettingTracker:
     def _count(self) -> None:
         if not self._waiting:
             return
-        ids = np.concatenate([each for each, _ in self._waiting])
-        right = np.concatenate([to_numpy(each) for _, each in self._waiting])
-        self._waiting = []
+        waiting, self._waiting = self._waiting, []
+        ids = np.concatenate([self._positions(each) for each, _ in waiting])
+        right = np.concatenate([to_numpy(each) for _, each in waiting])
         # Presentations of one example side by side, in the order of time.
         order = np.argsort(ids, kind="stable")
         ids, right = ids[order], right[order]

@@ -20,5 +20,5 @@ _NAMES = (
 
 
 def settings_of(loader: DataLoader[Any]) -> dict[str, Any]:
-    """Keyword arguments that make another loader load as this one does; older releases of torch have fewer."""
+    """Keyword arguments that make another loader load as this one does; older torch has fewer."""
     return {name: getattr(loader, name) for name in _NAMES if hasattr(loader, name)}

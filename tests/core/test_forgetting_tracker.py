@@ -52,9 +52,16 @@ def test_a_device_is_asked_for_values_only_when_many_updates_wait(monkeypatch):
     monkeypatch.setattr(forgetting_tracker, "_WAITING_UPDATES", 3)
     waiting = pk.ForgettingTracker(6)
     for right in history:
-        waiting.update(np.arange(6), array_api_strict.asarray(right))
+        waiting.update(array_api_strict.asarray(np.arange(6)), array_api_strict.asarray(right))
         assert len(waiting._waiting) < 3
     assert waiting.scores().tolist() == tracker.scores().tolist()
+
+
+def test_ids_on_a_device_are_checked_when_they_are_counted():
+    tracker = pk.ForgettingTracker(3)
+    tracker.update(array_api_strict.asarray([0, 7]), array_api_strict.asarray([True, True]))
+    with pytest.raises(PruneKitError, match="`ids` must be from 0 to 2, .*; got 7"):
+        tracker.scores()
 
 
 def test_arrays_may_be_used_again_after_an_update():
