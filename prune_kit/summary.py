@@ -11,7 +11,7 @@ import numpy as np
 from .aggregate import mean_over_seeds, rank_agreement, standard_error
 from .arrays import NumpyArray
 from .errors import IncompleteEpochError, PruneKitError
-from .over_epochs import check_is_score, is_over_epochs, over_epochs
+from .over_epochs import OVER_EPOCHS, check_is_score, is_over_epochs, over_epochs
 from .store import Run
 from .table import ScoreTable
 
@@ -82,6 +82,11 @@ def aggregate_run(
         of = {"epoch": chosen, "seeds": list(tables)}
         first, *_ = tables.values()
         ids, labels = first.ids, first.labels
+        if score not in first:
+            raise PruneKitError(
+                f"there is no column {score!r}; the columns are {', '.join(first)}.",
+                hint=f"over the epochs of a run there are {', '.join(OVER_EPOCHS)}",
+            )
         matrix, predicted = (np.stack([t[name] for t in tables.values()]) for name in (score, "predicted"))
         has_p_label = all("p_label" in table for table in tables.values())
         p_label = np.stack([t["p_label"] for t in tables.values()]) if has_p_label else None
