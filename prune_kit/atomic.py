@@ -49,9 +49,9 @@ def atomic_path(path: str | Path, /) -> Iterator[Path]:
         yield aside
         if not aside.exists():
             raise StoreError(f"cannot write {path}: nothing was written to its temporary file {aside.name}.")
-        _fsync(aside)
+        fsync(aside)
         aside.replace(path)
-        _fsync(path.parent)
+        fsync(path.parent)
     except OSError as error:
         raise StoreError(
             f"cannot write {path}: {error}.",
@@ -61,7 +61,7 @@ def atomic_path(path: str | Path, /) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Have the operating system put what it holds of a file or folder on the disk."""
     if os.name == "nt" and path.is_dir():  # Windows cannot open folders
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,34 @@ SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid",
 
 
 def load_image_folder(folder: Path, *, image_size: int | None) -> Examples:
-    """Load `folder/CLASS/**/image`: classes in the order of their sorted names, ids relative paths.
+    """Load the images of `images_by_class`; ids are their relative paths.
+
+    Raises
+    ------
+    StoreError
+        As `images_by_class`, or if an image cannot be read.
+    """
+    files = images_by_class(folder)
+    paths = [path for group in files.values() for path in group]
+    names = [str(path) for path in paths]
+    return Examples(
+        inputs=stack_images(decode_images(paths, names, image_size), names, str(folder)),
+        labels=np.repeat(np.arange(len(files)), [len(group) for group in files.values()]).astype(np.int64),
+        ids=np.array(image_ids(folder, paths)),
+        class_names=tuple(files),
+        source=str(folder),
+    )
+
+
+def images_by_class(folder: Path) -> dict[str, list[Path]]:
+    """Find `folder/CLASS/**/image`: classes in the order of their sorted names, and so the images of each.
 
     Files that are no images by their suffix, and whatever begins with a dot, are passed over.
 
     Raises
     ------
     StoreError
-        If there are no class folders, one has no images, they are splits (train, test), or an image
-        cannot be read.
+        If there are no class folders, one has no images, or they are splits (train, test).
     """
     classes = sorted(
         entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
@@ -38,22 +58,18 @@ def load_image_folder(folder: Path, *, image_size: int | None) -> Examples:
         raise StoreError(
             f"{folder} holds splits ({', '.join(classes)}), not classes.", hint=f"give {folder / classes[0]}"
         )
-    files = [_images(folder / name) for name in classes]
-    if empty := [name for name, paths in zip(classes, files, strict=True) if not paths]:
+    files = {name: _images(folder / name) for name in classes}
+    if empty := [name for name, paths in files.items() if not paths]:
         raise StoreError(
             f"{folder} has class folders without images: {some(empty)}.",
             hint=f"images end in {', '.join(sorted(_SUFFIXES))}; remove folders that are no class",
         )
-    paths = [path for group in files for path in group]
-    ids = [path.relative_to(folder).as_posix() for path in paths]
-    names = [str(path) for path in paths]
-    return Examples(
-        inputs=stack_images(decode_images(paths, names, image_size), names, str(folder)),
-        labels=np.repeat(np.arange(len(classes)), [len(group) for group in files]).astype(np.int64),
-        ids=np.array(ids),
-        class_names=tuple(classes),
-        source=str(folder),
-    )
+    return files
+
+
+def image_ids(folder: Path, paths: Sequence[Path]) -> list[str]:
+    """What names the images: their paths relative to the folder, with slashes on every system."""
+    return [path.relative_to(folder).as_posix() for path in paths]
 
 
 def _images(folder: Path) -> list[Path]:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 from pathlib import Path
 
-from ..errors import PruneKitError, StoreError
+from ..errors import PruneKitError
 from .array_files import load_npy, load_npz
 from .digits import load_digits
 from .examples import Examples
-from .folder import SPLIT_NAMES, load_image_folder
+from .find import find_data
+from .folder import load_image_folder
 from .images import check_image_size
-
-_KINDS = (
-    "'digits', a .parquet, .npz or .npy file, a folder of Parquet files, or a folder of class folders "
-    "of images"
-)
 
 
 def load_examples(
@@ -77,35 +72,23 @@ def load_examples(
     name = str(source)
     columns = {"input_column": input_column, "label_column": label_column}
     options = {**columns, "labels": labels}
-    if name == "digits" or name.startswith("digits:"):
+    kind, paths = find_data(source)
+    if kind == "digits":
         _refuse(options, name)
         examples = _digits(name)
         return examples if image_size is None else examples.resized(image_size)
-    path = Path(source)
-    if path.is_dir():
-        files = sorted(file for file in path.glob("*.parquet") if not file.name.startswith((".", "_")))
-        if not files:
-            _refuse(options, name)
-            return load_image_folder(path, image_size=image_size)
-        _refuse_splits(files, path)
-    elif path.exists():
-        files = [path]
-    else:
-        files = sorted(Path(file) for file in glob.glob(name))  # noqa: PTH207 - may be absolute
-        if not files:
-            raise StoreError(f"there is no file or folder {name}.", hint=f"give {_KINDS}")
-    suffixes = {file.suffix.lower() for file in files}
-    if suffixes == {".npy"} and len(files) == 1:
+    if kind == "images":
+        _refuse(options, name)
+        return load_image_folder(paths[0], image_size=image_size)
+    if kind == "npy":
         _refuse(columns, name)
-        return load_npy(files[0], None if labels is None else Path(labels), image_size=image_size)
+        return load_npy(paths[0], None if labels is None else Path(labels), image_size=image_size)
     _refuse({"labels": labels}, name)
-    if suffixes == {".npz"} and len(files) == 1:
-        return load_npz(files[0], image_size=image_size, **columns)
-    if suffixes == {".parquet"}:
-        from .parquet import load_parquet  # loads pyarrow
+    if kind == "npz":
+        return load_npz(paths[0], image_size=image_size, **columns)
+    from .parquet import load_parquet  # loads pyarrow
 
-        return load_parquet(files, name, image_size=image_size, **columns)
-    raise StoreError(f"{name} is not a kind of data that can be read.", hint=f"give {_KINDS}")
+    return load_parquet(paths, name, image_size=image_size, **columns)
 
 
 def _digits(name: str) -> Examples:
@@ -125,13 +108,3 @@ def _refuse(options: dict[str, str | Path | None] | dict[str, str | None], name:
             raise PruneKitError(
                 f"`{option}` does not apply to {name}; got {str(value)!r}.", hint="leave it out"
             )
-
-
-def _refuse_splits(files: list[Path], folder: Path) -> None:
-    """Refuse a folder that holds training and test data: nobody wants both as one data set."""
-    splits = {name for file in files if (name := file.stem.split("-")[0].lower()) in SPLIT_NAMES}
-    if len(splits) > 1:
-        raise StoreError(
-            f"{folder} holds several splits: {', '.join(sorted(splits))}.",
-            hint=f"give one file, or a pattern such as '{folder}/train*.parquet'",
-        )

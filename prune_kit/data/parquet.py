@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..arrays import NumpyArray
 from ..errors import PruneKitError, StoreError
@@ -28,9 +26,19 @@ from .columns import (
 from .examples import Examples
 from .images import decode_images, stack_images
 from .labels import class_indices
+from .parquet_files import (
+    ID_COLUMN,
+    column_values,
+    common_schema,
+    open_parquet,
+    read_batches,
+    reading,
+    refuse_nulls,
+    to_numpy,
+    typed_names,
+)
 
 _BATCH_ROWS = 1024  # so that the encoded images of only so many rows are held at a time
-_ID = "id"
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ def load_parquet(
     PruneKitError
         If the columns of inputs and labels cannot be told, or hold nulls or what is neither.
     """
-    schema = _schema(files)
+    schema = common_schema(files)
     roles = _find_roles(schema, source, input_column, label_column)
     if image_size is not None and roles.kind != "images":
         raise PruneKitError(f"{source} has features, not images.", hint="leave image_size out")
@@ -73,9 +81,9 @@ def load_parquet(
     ids: list[NumpyArray] = []
     rows = 0
     for batch in _batches(files, roles):
-        with _reading(source):  # Arrow checks strings only when they are converted
+        with reading(source):  # Arrow checks strings only when they are converted
             inputs.extend(_read_inputs(batch, roles, source, rows, image_size))
-            labels.append(_read_column(batch, roles.label, source, rows))
+            labels.append(column_values(batch, roles.label, source, rows))
             ids.append(_read_ids(batch, roles, source, rows))
         rows += len(batch)
     if not rows:
@@ -94,7 +102,7 @@ def _read_inputs(
     """Return the images of a batch one by one, or its features as one array."""
     columns: list[Any] = [batch.column(name) for name in roles.inputs]
     for column, name in zip(columns, roles.inputs, strict=True):
-        _refuse_nulls(column, name, source, first_row)
+        refuse_nulls(column, name, source, first_row)
     if roles.kind == "images":
         names = [f"in row {row} of {source}" for row in range(first_row, first_row + len(batch))]
         return decode_images(_encoded(columns[0], source, first_row), names, image_size)
@@ -106,52 +114,12 @@ def _read_inputs(
 def _read_ids(batch: pa.RecordBatch, roles: _Roles, source: str, first_row: int) -> NumpyArray:
     if roles.id is None:
         return np.arange(first_row, first_row + len(batch))
-    return _read_column(batch, roles.id, source, first_row)
-
-
-def _read_column(batch: pa.RecordBatch, name: str, source: str, first_row: int) -> NumpyArray:
-    column = batch.column(name)
-    _refuse_nulls(column, name, source, first_row)
-    return _to_numpy(column)
-
-
-def _schema(files: Sequence[Path]) -> pa.Schema:
-    first = _open(files[0]).schema_arrow
-    for path in files[1:]:
-        schema = _open(path).schema_arrow
-        if not schema.equals(first):
-            raise StoreError(
-                f"{path} has other columns than {files[0]}: {listed(_typed(schema))}, "
-                f"not {listed(_typed(first))}.",
-                hint="all files must be parts of one data set; give one file, or a pattern for some of them",
-            )
-    if len(set(first.names)) < len(first.names):
-        raise StoreError(f"{files[0]} has several columns of one name; it has {listed(first.names)}.")
-    return first
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    with _reading(path):
-        return pq.ParquetFile(path)
+    return column_values(batch, roles.id, source, first_row)
 
 
 def _batches(files: Sequence[Path], roles: _Roles) -> Iterator[pa.RecordBatch]:
     for path in files:
-        with _reading(path):
-            yield from _open(path).iter_batches(_BATCH_ROWS, columns=roles.all)
-
-
-@contextmanager
-def _reading(source: str | Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise StoreError(f"there is no file {source}.", hint="check the spelling") from error
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise StoreError(
-            f"{source} is not a readable Parquet file: {error}",
-            hint="is it complete? Fetch or write it again",
-        ) from error
+        yield from read_batches(open_parquet(path), path, batch_size=_BATCH_ROWS, columns=roles.all)
 
 
 def _find_roles(schema: pa.Schema, source: str, input_column: str | None, label_column: str | None) -> _Roles:
@@ -159,7 +127,7 @@ def _find_roles(schema: pa.Schema, source: str, input_column: str | None, label_
     label = chosen_or_usual(
         label_column, LABEL_NAMES, names, what="labels", option="label_column", source=source
     )
-    ids = _ID if _ID in names and input_column != _ID and label != _ID else None
+    ids = ID_COLUMN if ID_COLUMN in names and input_column != ID_COLUMN and label != ID_COLUMN else None
     if input_column is not None:
         chosen_or_usual(input_column, (), names, what="inputs", option="input_column", source=source)
         candidates = [input_column]
@@ -180,7 +148,7 @@ def _find_roles(schema: pa.Schema, source: str, input_column: str | None, label_
         return _Roles("numbers", numbers, label, ids)
     raise PruneKitError(
         f"{source} has no column of images (bytes), of lists of numbers, or of numbers, beside its labels; "
-        f"it has {listed(_typed(schema))}.",
+        f"it has {listed(typed_names(schema))}.",
         hint="images are stored as in the Hugging Face layout: struct<bytes: binary, path: string>",
     )
 
@@ -210,10 +178,6 @@ def _is_number(kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
 
 
-def _typed(schema: pa.Schema) -> list[str]:
-    return [f"{field.name} ({field.type})" for field in schema]
-
-
 def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
     """Return the names of a Hugging Face ClassLabel, which are in the schema's metadata."""
     try:
@@ -222,17 +186,6 @@ def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
     except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError):
         return None  # not written by Hugging Face's library, or the labels are plain integers
     return [str(name) for name in names] if isinstance(names, list) else None
-
-
-def _refuse_nulls(column: Any, name: str, source: str, first_row: int) -> None:
-    if not column.null_count:
-        return
-    missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False)) + first_row
-    raise PruneKitError(
-        f"{source}: the column {name} must have no nulls; got {missing.size} in one part, the first in row "
-        f"{missing[0]}.",
-        hint="fill in missing values, or leave these rows out",
-    )
 
 
 def _encoded(column: Any, source: str, first_row: int) -> list[bytes]:
@@ -275,13 +228,7 @@ def _dense(column: Any, name: str, source: str) -> NumpyArray:
 
 def _to_float32(column: Any) -> NumpyArray:
     with np.errstate(over="ignore"):  # what becomes infinite is refused by Examples
-        return _to_numpy(column).astype(np.float32)
-
-
-def _to_numpy(column: Any) -> NumpyArray:
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    return np.asarray(column.to_numpy(zero_copy_only=False))
+        return to_numpy(column).astype(np.float32)
 
 
 def _concatenate(parts: list[NumpyArray], source: str) -> NumpyArray:
