@@ -14,6 +14,7 @@ from prune_kit.select import keep_easiest, keep_hardest, keep_random, keep_windo
 from prune_kit.subset_file import write_ids
 from prune_kit.table import ScoreTable
 
+from .apply import apply_subset
 from .output import json_option, show, text_table, warn
 from .parameters import Size
 
@@ -43,10 +44,19 @@ _MOST_CLASSES = 20
 @click.option("--column", default="score", show_default=True, help="The column to go by.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     required=True,
-    help="Where the kept ids go: .parquet, .txt, .npy or .csv.",
+    help="Where the kept ids go: .parquet, .txt, .npy or .csv; with --apply, a new folder for the data.",
 )
+@click.option(
+    "--apply",
+    "data",
+    default=None,
+    metavar="DATA",
+    help="Write the kept examples themselves, of the data that was scored: a Parquet file, a folder of them, "
+    "a quoted pattern, or a folder of class folders of images.",
+)
+@click.option("--link", is_flag=True, help="With --apply of images: make hard links, which take no space.")
 @json_option
 def prune(
     scores: Path,
@@ -57,6 +67,8 @@ def prune(
     seed: int,
     column: str,
     out: Path,
+    data: str | None,
+    link: bool,
     as_json: bool,
 ) -> None:
     """Choose which examples of SCORES (a file of `prunekit aggregate`) to keep, and write their ids.
@@ -64,6 +76,10 @@ def prune(
     hardest: the highest scores. window: the lowest are left out up to --offset, the next --keep stay (the
     paper's Figure 2: with wrong labels among the hardest, leave the very hardest out by keeping fewer
     after an offset). Always exactly as many as asked for; ties go by position.
+
+    With --apply, --out is a new folder with the kept part of DATA: rows, columns and their order, images and
+    their names as they are. OUT/.prune_kit/kept.parquet has the ids and scores. Where a class vanishes whose
+    name gives its number (folders of images, names in a column), those after it are numbered anew.
     """
     method = method or ("hardest" if offset is None else "window")
     if (offset is not None) != (method == "window"):
@@ -71,6 +87,12 @@ def prune(
             "--method window needs --offset."
             if offset is None
             else f"--offset does not go with --method {method}."
+        )
+    if data is None and link:
+        raise click.UsageError("--link goes with --apply.")
+    if data is None and out.is_dir():
+        raise click.BadParameter(
+            f"{str(out)!r} is a directory; with --apply it can be.", param_hint="'--out'"
         )
     table = ScoreTable.read(scores)
     kept_rows = _choose(table, method, keep, offset, per_class, seed, column)
@@ -83,7 +105,13 @@ def prune(
         "seed": seed if method == "random" else None,
         "of": table.provenance,
     }
-    write_subset(out, kept, chosen)
+    applied = None
+    if data is None:
+        write_subset(out, kept, chosen)
+    else:
+        chosen["applied_to"] = data
+        record = ScoreTable(kept.ids, kept.labels, kept.columns, chosen)
+        applied, line = apply_subset(data, out, record, link)
     counts = class_counts(table.labels, kept_rows) if table.labels.ndim == 1 else []
     result = {
         "out": str(out),
@@ -93,6 +121,9 @@ def prune(
         "classes": [count._asdict() for count in counts],
     }
     lines = [f"{out}: kept {len(kept):,} of {len(table):,} examples ({method})"]
+    if applied is not None:
+        result["applied"] = applied
+        lines.append(line)
     lines += _class_lines(counts, table.provenance.get("config", {}).get("class_names") or [])
     show(as_json, result, lines)
     gone = [str(count.label) for count in counts if not count.kept]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..arrays import NumpyArray, as_array, to_numpy
 from ..errors import PruneKitError
+from ..id_index import IdIndex
 from ..ids import check_ids, some
 from .images import resize_images
 
@@ -143,22 +144,7 @@ class Examples:
         PruneKitError
             If an id is not there (some are named), or given twice.
         """
-        wanted = check_ids(ids)
-        if (wanted.dtype.kind == "i") != (self.ids.dtype.kind == "i"):
-            kinds = ("integers", "strings") if self.ids.dtype.kind == "i" else ("strings", "integers")
-            raise PruneKitError(
-                f"the ids of {self.source} are {kinds[0]}; got {kinds[1]}.",
-                hint="are these ids of other data?",
-            )
-        order = np.argsort(self.ids, kind="stable")
-        places = np.searchsorted(self.ids, wanted, sorter=order)
-        positions = order[np.minimum(places, len(self) - 1)]
-        if (missing := self.ids[positions] != wanted).any():
-            raise PruneKitError(
-                f"{self.source} has no example with the ids {some(wanted[missing].tolist())}.",
-                hint="are these ids of other data?",
-            )
-        return positions
+        return IdIndex(self.ids).positions(check_ids(ids), where=self.source)
 
 
 def _check_classes(labels: npt.NDArray[np.int64], names: tuple[str, ...] | None, source: str) -> None:

@@ -8,6 +8,7 @@ from torch.utils.data import (
     DataLoader,
     Dataset,
     IterableDataset,
+    RandomSampler,
     SequentialSampler,
     SubsetRandomSampler,
     TensorDataset,
@@ -121,6 +122,98 @@ def test_the_positions_fit_a_data_loaders_own_keyword(data):
     assert sorted(int(x) for batch, _ in loader for x in batch) == [16, 17, 18, 19]
 
 
+class Named(Dataset):
+    """Examples that bring integer ids of their own, which are other examples' positions."""
+
+    def __init__(self, as_dict):
+        self.as_dict = as_dict
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, i):
+        return {"x": i, "label": 0, "id": N - 1 - i} if self.as_dict else (i, 0, N - 1 - i)
+
+
+def test_ids_that_the_examples_bring_are_never_taken_for_positions():
+    backwards = np.arange(N)[::-1].copy()
+    kept = pk.ScoreTable([0, 1], [0, 0], {})
+    whole = TensorDataset(torch.arange(N), torch.zeros(N), torch.tensor(backwards))
+    assert inputs_of(pkt.subset(whole, kept)) == [19, 18]
+    assert inputs_of(pkt.subset(DataLoader(whole), kept).dataset) == [19, 18]
+    for as_dict in (False, True):
+        data = Named(as_dict)
+        with pytest.raises(PruneKitError, match=r"each example of the Named brings its own.*ids=table\.ids"):
+            pkt.subset(data, kept)
+        key = "x" if as_dict else 0
+        assert [each[key] for each in pkt.subset(data, kept, ids=backwards)] == [19, 18]
+        assert [each[key] for each in pkt.subset(data, [0, 1])] == [0, 1]
+
+
+@pytest.mark.parametrize("column", ["id", "ids", "example_id", "example_ids"])
+def test_ids_of_hugging_face_data_sets_in_any_format(column):
+    datasets = pytest.importorskip("datasets")
+    whole = datasets.Dataset.from_dict({"x": list(range(N)), column: list(range(N))[::-1]})
+    kept = pk.ScoreTable([0, 1], [0, 0], {})
+    for data in (whole, whole.with_format("torch"), whole.with_transform(lambda batch: {"x": batch["x"]})):
+        assert [int(row["x"]) for row in pkt.subset(data, kept)] == [19, 18]
+
+
+def test_what_score_calls_the_examples_is_what_subset_looks_up():
+    x = torch.randn(N, 4, generator=torch.Generator().manual_seed(0))
+    ids = np.random.default_rng(0).permutation(N)
+    model = torch.nn.Linear(4, 3)
+    datasets = pytest.importorskip("datasets")
+    columns = {"input": x.tolist(), "label": [i % 3 for i in range(N)], "id": ids.tolist()}
+    for data in (
+        TensorDataset(x, torch.arange(N) % 3, torch.tensor(ids)),
+        (x, torch.arange(N) % 3, ids),
+        datasets.Dataset.from_dict(columns).with_format("torch"),
+    ):
+        table = pkt.score(model, data)
+        kept = table.take(pk.keep_hardest(table["el2n"], count=5))
+        again = pkt.score(model, pkt.subset(data, kept))
+        assert again.ids.tolist() == kept.ids.tolist()
+        np.testing.assert_allclose(again["el2n"], kept["el2n"], rtol=1e-5)
+
+
+def test_rows_of_pandas_are_taken_by_position():
+    pandas = pytest.importorskip("pandas")
+    x = pandas.DataFrame({"a": range(N)}, index=range(N)[::-1])
+    y = pandas.Series(range(N), index=range(N)[::-1])
+    assert [each.tolist() for each in pkt.subset([x, y], [2, 7])] == [[[2], [7]], [2, 7]]
+
+
+def test_a_loader_keeps_how_its_workers_are_run(data):
+    loader = DataLoader(
+        data,
+        num_workers=1,
+        persistent_workers=True,
+        worker_init_fn=print,
+        multiprocessing_context="spawn",
+        prefetch_factor=3,
+        timeout=5,
+    )
+    part = pkt.subset(loader, [1, 2])
+    names = ("persistent_workers", "worker_init_fn", "multiprocessing_context", "prefetch_factor", "timeout")
+    for name in names:
+        assert getattr(part, name) == getattr(loader, name)
+
+
+def test_a_loader_keeps_the_generator_of_its_sampler(data):
+    generator = torch.Generator()
+    loader = DataLoader(data, sampler=RandomSampler(data, generator=generator), batch_size=2)
+    part = pkt.subset(loader, [1, 2, 3, 4])
+    orders = [[int(x) for batch, _ in part for x in batch] for _ in map(generator.manual_seed, [5, 5, 6])]
+    assert orders[0] == orders[1] != orders[2]
+    single = pkt.subset(DataLoader(data, batch_size=None), [3, 5])
+    assert [int(x) for x, _ in single] == [3, 5]
+
+
+class MyLoader(DataLoader):
+    pass
+
+
 class Streamed(IterableDataset):
     def __iter__(self):
         return iter(range(3))
@@ -139,6 +232,7 @@ class NoLength(Dataset):
         ([0, N], f"`kept` must be from 0 to {N - 1}, .*got {N}"),
         ([-1], "got -1"),
         (np.ones(N, bool), r"got bool of shape \(20,\).*flatnonzero"),
+        ([float("nan")], "got float64"),
         ([0.5], "`kept` must be positions or ids, .* got float64"),
         ([[1, 2]], r"shape \(k,\); got int64 of shape \(1, 2\)"),
         (["a"], "holds ids that are strings .'a'., and the data has no ids.*ids="),
@@ -166,6 +260,17 @@ def test_unknown_ids_are_told(data):
         (lambda data: NoLength(), "got NoLength"),
         (lambda data: 5, "got int"),
         (lambda data: (1, 2), r"arrays must be \(inputs, labels\)"),
+        (lambda data: data.tensors[:1], r"arrays must be \(inputs, labels\)"),
+        (lambda data: (data.tensors[0], torch.zeros(5)), "the same length; got 20, 5"),
+        (lambda data: {"train": data, "test": data}, "got a dict of 'train', 'test'.*give one of these"),
+        (MyLoader, "must be a plain DataLoader; a MyLoader has settings of its own"),
+        (lambda data: DataLoader(Streamed()), "`data` streams"),
+        (lambda data: DataLoader(data, sampler=RandomSampler(data, replacement=True)), "got RandomSampler"),
+        (lambda data: DataLoader(data, sampler=SequentialSampler(range(5))), "got SequentialSampler"),
+        (
+            lambda data: DataLoader(data, batch_sampler=BatchSampler(SequentialSampler(data), 2, False)),
+            "got BatchSampler",
+        ),
         (
             lambda data: DataLoader(data, sampler=WeightedRandomSampler([1.0] * N, N)),
             "got WeightedRandomSampler",
