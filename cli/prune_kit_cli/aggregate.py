@@ -105,8 +105,8 @@ def aggregate(
     show(as_json, result, lines)
     if never:
         warn(
-            f"{never:,} of {len(table):,} examples were never classified correctly by at least one seed: their "
-            "score is infinite, above all others. A finite one: --never-learned."
+            f"{never:,} of {len(table):,} examples were never classified correctly by at least one seed: "
+            "their score is infinite, above all others. A finite one: --never-learned."
         )
     epochs = made.get("epochs") or [made["epoch"]]
     if epochs != list(range(epochs[0], epochs[-1] + 1)):

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
+from prune_kit.arrays import NumpyArray
 from prune_kit.classes import ClassCount, class_counts
 from prune_kit.errors import PruneKitError
 from prune_kit.select import keep_easiest, keep_hardest, keep_random, keep_window
@@ -19,6 +21,7 @@ from .output import json_option, show, text_table, warn
 from .parameters import Size
 
 _MOST_CLASSES = 20
+_TIED_SHARE = 0.01
 
 
 @click.command()
@@ -126,6 +129,8 @@ def prune(
         lines.append(line)
     lines += _class_lines(counts, table.provenance.get("config", {}).get("class_names") or [])
     show(as_json, result, lines)
+    if method != "random" and not per_class and (message := _ties(table[column], kept_rows)):
+        warn(message)
     gone = [str(count.label) for count in counts if not count.kept]
     if gone and len(kept):
         named = ", ".join(gone[:10])
@@ -168,6 +173,21 @@ def _choose(
     if offset is not None:
         return keep_window(table[column], offset=offset, labels=labels, **size)
     return (keep_hardest if method == "hardest" else keep_easiest)(table[column], labels=labels, **size)
+
+
+def _ties(scores: NumpyArray, kept: NumpyArray) -> str | None:
+    """What to say where a good part of the choice is among examples of one score; None where it is not."""
+    left = np.delete(scores, kept)
+    shared = np.intersect1d(scores[kept], left)
+    tied, others = (int(np.isin(each, shared).sum()) for each in (scores[kept], left))
+    if tied <= _TIED_SHARE * len(kept):
+        return None
+    values = ", ".join(f"{score:.6g}" for score in shared)
+    return (
+        f"{tied:,} of the {len(kept):,} kept examples have the same score as {others:,} that are not kept "
+        f"({values}): among these, the place in the data decides. A score with fewer ties, or a smaller --keep, "
+        "chooses better."
+    )
 
 
 def write_subset(out: Path, kept: ScoreTable, provenance: dict[str, Any]) -> None:

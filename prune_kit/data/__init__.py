@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from .examples import Examples
 from .load import load_examples
+from .pruned import write_pruned
 
-__all__ = ["Examples", "load_examples"]
+__all__ = ["Examples", "load_examples", "write_pruned"]

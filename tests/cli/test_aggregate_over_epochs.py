@@ -35,8 +35,7 @@ def test_forgetting_says_what_was_never_learned(prunekit, recorded):
     table = ScoreTable.read("f.parquet")
     assert np.flatnonzero(np.isinf(table["score"])).tolist() == [49]
     assert table["rank"][49] == 1
-    kept = prunekit("prune", "f.parquet", "--keep", "5", "--out", "kept.txt")
-    assert kept.exit_code == 0
+    prunekit("prune", "f.parquet", "--keep", "5", "--out", "kept.txt")
     assert "49" in (recorded.parent / "kept.txt").read_text().split()
 
 
@@ -93,3 +92,16 @@ def test_an_infinite_or_missing_choice_is_told(prunekit, recorded):
     assert "no column 'forgeting'" in done.output
     done = prunekit("aggregate", "run", "--score", "mean_entropy", "--out", "s.parquet", code=1)
     assert "from the column entropy" in done.output
+
+
+def test_a_choice_among_equal_scores_is_told(prunekit, tmp_path):
+    scores = np.array([0.0] * 60 + [1.0] * 20 + [2.0] * 20)
+    table = ScoreTable(np.arange(100), np.zeros(100, int), {"score": scores})
+    table.to_parquet(tmp_path / "s.parquet")
+    done = prunekit("prune", "s.parquet", "--keep", "50", "--out", "kept.txt")
+    assert "10 of the 50 kept examples have the same score as 50 that are not kept (0)" in done.stderr
+    assert prunekit("prune", "s.parquet", "--keep", "40", "--out", "kept.txt").stderr == ""
+    window = prunekit("prune", "s.parquet", "--keep", "30", "--offset", "55", "--out", "kept.txt")
+    assert "10 of the 30 kept examples have the same score as 70 that are not kept (0, 2)" in window.stderr
+    for words in (("--method", "random"), ("--per-class",)):
+        assert prunekit("prune", "s.parquet", "--keep", "50", *words, "--out", "kept.txt").stderr == ""
