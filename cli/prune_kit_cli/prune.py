@@ -185,8 +185,8 @@ def _ties(scores: NumpyArray, kept: NumpyArray) -> str | None:
     values = ", ".join(f"{score:.6g}" for score in shared)
     return (
         f"{tied:,} of the {len(kept):,} kept examples have the same score as {others:,} that are not kept "
-        f"({values}): among these, the place in the data decides. A score with fewer ties, or a smaller --keep, "
-        "chooses better."
+        f"({values}): among these, the place in the data decides. Fewer ties, or a smaller --keep, "
+        "choose better."
     )
 
 
