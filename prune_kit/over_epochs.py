@@ -14,7 +14,7 @@ from .arrays import NumpyArray
 from .errors import PruneKitError, StoreError
 from .id_index import IdIndex
 from .ids import some
-from .store import Run, check_same_pass
+from .store import Run, check_each_once, check_same_pass
 from .table import ScoreTable
 from .trajectory import (
     aum,
@@ -114,6 +114,7 @@ def over_epochs(
         presented, or labels differ between parts.
     """
     check_never_learned(never_learned)
+    check_each_once(seeds)
     chosen = sorted({seed for seed, _ in run.parts()}) if seeds is None else list(seeds)
     epochs = _common_epochs(run, chosen, until)
     index = IdIndex(_all_ids(run, chosen, epochs))

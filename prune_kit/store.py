@@ -246,9 +246,7 @@ class Run:
         PruneKitError
             If `seeds` names none, or one twice.
         """
-        if seeds is not None and (not len(seeds) or len(set(seeds)) < len(seeds)):
-            # Twice in a mean, a seed would count twice and the standard error be too small.
-            raise PruneKitError(f"`seeds` must name each seed once, and at least one; got {list(seeds)}.")
+        check_each_once(seeds)
         chosen = [s for s, e in self.parts() if e == epoch] if seeds is None else list(seeds)
         if not chosen:
             scored = sorted({e for _, e in self.parts()})
@@ -277,6 +275,18 @@ class Run:
 def part_path(run: Path, seed: int, epoch: int) -> Path:
     """Where the scores of one seed and epoch are in the directory `run`."""
     return run / "scores" / f"seed={seed}" / f"epoch={epoch}" / "part-0.parquet"
+
+
+def check_each_once(seeds: Sequence[int] | None) -> None:
+    """Refuse a choice of seeds that names none, or one twice.
+
+    Raises
+    ------
+    PruneKitError
+        Then: twice in a mean, a seed would count twice and the standard error be too small.
+    """
+    if seeds is not None and (not len(seeds) or len(set(seeds)) < len(seeds)):
+        raise PruneKitError(f"`seeds` must name each seed once, and at least one; got {list(seeds)}.")
 
 
 def check_same_pass(first: ScoreTable, table: ScoreTable, where: str) -> None:

@@ -190,6 +190,9 @@ def test_seeds_must_have_the_same_epochs(history, write):
         pk.aggregate_run(run, score="aum", epoch=9)
     with pytest.raises(StoreError, match="no scores of the seeds 5"):
         pk.aggregate_run(run, score="aum", seeds=[5])
+    for seeds in ([0, 0], []):
+        with pytest.raises(PruneKitError, match="`seeds` must name each seed once"):
+            pk.aggregate_run(run, score="aum", seeds=seeds)
 
 
 def test_labels_that_change_between_epochs_are_told(history, write, tmp_path):
