@@ -26,9 +26,7 @@ def train(data: TensorDataset, epochs: int, run: Path) -> None:
 
     recorder = pkt.ScoreRecorder(run, len(data), overwrite=True)  # the kit
     for epoch in range(1, epochs + 1):
-        for ids, (inputs, labels) in pkt.with_ids(
-            loader
-        ):  # the kit: the loader's batches, and whose they are
+        for ids, (inputs, labels) in pkt.with_ids(loader):  # the kit: whose examples they are
             logits = model(inputs)
             loss = F.cross_entropy(logits, labels)
             optimizer.zero_grad()

@@ -200,6 +200,7 @@ class ScoreRecorder:
             raise PruneKitError(
                 f"`epoch` must be a whole number above the last one recorded, {self._last}; got {epoch!r}."
             )
+        self._begin()  # a state may hold the whole epoch, so that no update came before
         rows = self._of_all_processes()
         if not len(rows.seen):
             raise PruneKitError(

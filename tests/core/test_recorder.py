@@ -244,6 +244,22 @@ def test_parts_after_the_checkpoint_are_discarded_when_it_goes_on(data, tmp_path
     assert pk.Run.open(tmp_path / "run").parts() == [(0, 1), (0, 2), (1, 1)]
 
 
+def test_an_epoch_that_a_state_holds_whole_is_written_and_stays(data, tmp_path):
+    logits, labels, _ = data
+    first = pk.ScoreRecorder(tmp_path / "run", N)
+    epoch_of(first, logits, labels)
+    state = first.state_dict()
+    first.end_epoch()
+    epoch_of(first, logits, labels)
+    first.end_epoch()
+    later = pk.ScoreRecorder(tmp_path / "run", N)
+    later.load_state_dict(state)
+    later.end_epoch()
+    assert pk.Run.open(tmp_path / "run").parts() == [(0, 1)]
+    epoch_of(later, logits, labels)
+    assert pk.Run.open(tmp_path / "run").parts() == [(0, 1)]
+
+
 def test_scores_that_are_there_are_never_lost_unasked(data, tmp_path):
     logits, labels, _ = data
     for _ in range(2):
