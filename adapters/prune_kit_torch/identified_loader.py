@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +13,6 @@ from prune_kit.errors import PruneKitError
 
 from .loader_settings import settings_of
 from .numbered import CollateNumbered, Numbered
-
-Loader = TypeVar("Loader", bound=DataLoader[Any])
 
 
 def with_ids(loader: DataLoader[Any], /) -> DataLoader[Any]:
@@ -46,11 +44,20 @@ def with_ids(loader: DataLoader[Any], /) -> DataLoader[Any]:
     [0, 1] [[10.0], [11.0]]
     [2] [[12.0]]
     """
-    return identified(loader, DataLoader)
+    check_identifiable(loader)
+    arguments = arguments_of(loader)
+    arguments |= {"dataset": Numbered(loader.dataset), "collate_fn": _WithTensorOfIds(loader.collate_fn)}
+    return DataLoader(**arguments)
 
 
-def identified(loader: DataLoader[Any], kind: type[Loader], /) -> Loader:
-    """The same as `with_ids`, as a DataLoader of the class `kind`."""
+def check_identifiable(loader: object) -> None:
+    """Refuse what cannot tell whose examples its batches hold.
+
+    Raises
+    ------
+    PruneKitError
+        As for `with_ids`.
+    """
     if not isinstance(loader, DataLoader):
         raise PruneKitError(
             f"`loader` must be a torch.utils.data.DataLoader; got {type(loader).__name__}.",
@@ -72,18 +79,26 @@ def identified(loader: DataLoader[Any], kind: type[Loader], /) -> Loader:
             "`loader` must make batches; it has batch_size=None.",
             hint="let the data give ids of its own, beside inputs and labels",
         )
-    is_default = loader.batch_size is not None
-    return kind(
-        Numbered(loader.dataset),
-        # A batch sampler of the user's is taken as it is; else the parts that the DataLoader makes one from,
-        # which other libraries look for.
-        batch_size=loader.batch_size if is_default else 1,
-        sampler=loader.sampler if is_default else None,
-        drop_last=loader.drop_last if is_default else False,
-        batch_sampler=None if is_default else loader.batch_sampler,
-        collate_fn=_WithTensorOfIds(loader.collate_fn),
+
+
+def arguments_of(loader: DataLoader[Any]) -> dict[str, Any]:
+    """What another DataLoader must be made with to be as this one, which makes batches."""
+    # A batch sampler of the user's is taken as it is; else the parts that the DataLoader makes one from,
+    # which other libraries look for.
+    if loader.batch_size is None:
+        batches: dict[str, Any] = {"batch_sampler": loader.batch_sampler}
+    else:
+        batches = {
+            "batch_size": loader.batch_size,
+            "sampler": loader.sampler,
+            "drop_last": loader.drop_last,
+        }
+    return {
+        "dataset": loader.dataset,
+        "collate_fn": loader.collate_fn,
+        **batches,
         **settings_of(loader),
-    )
+    }
 
 
 class _WithTensorOfIds:

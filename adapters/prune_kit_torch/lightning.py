@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader
 
+from prune_kit.arrays import NumpyArray
 from prune_kit.epoch_record import EpochRecord
 from prune_kit.errors import MissingExtraError, PruneKitError
+from prune_kit.ids import check_ids
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
-except ImportError as error:
-    raise MissingExtraError(
-        f"Lightning cannot be imported: {error}.", hint='pip install "prune-kit[lightning]"'
-    ) from error
+except ImportError:
+    try:  # the same by its older name, where that alone is installed
+        from pytorch_lightning import Callback, LightningModule, Trainer  # type: ignore[assignment]
+    except ImportError as error:
+        raise MissingExtraError(
+            f"Lightning cannot be imported: {error}.", hint='pip install "prune-kit[lightning]"'
+        ) from error
 
 from .batches import split_batch
-from .identified_loader import identified
+from .lightning_pass import LightningPass
+from .process_group import ProcessGroup
 from .recorder import ScoreRecorder
-from .replaced import replaced
-from .step_logits import StepLogits
 
 __all__ = ["ScoreCallback"]
 
@@ -38,12 +38,17 @@ class ScoreCallback(Callback):
 
     Scores are of the training pass: of the logits that `training_step` computes for its loss, in train mode,
     each example under the weights of its own step. An id is the example's position in the data set of the
-    training DataLoader. At the end of each epoch a part is written to the run directory; an epoch in which
-    training stops early is left out. Validation is not recorded, and `fast_dev_run` records nothing.
+    training DataLoader, unless `examples` gives others. At the end of each epoch a part is written to the run
+    directory; an epoch in which training stops early is left out. Validation is not recorded, and
+    `fast_dev_run` records nothing.
 
     The logits are those that `training_step` returns under "logits", if it returns a dict with them; else
     the output of a module that it calls. In several processes each example is recorded once, however the
-    sampler pads. Checkpoints hold the recorder's state, and ``fit(ckpt_path=...)`` goes on from it.
+    sampler pads. Module, loader, data set and batches stay the user's own.
+
+    Checkpoints hold the recorder's state, and ``fit(ckpt_path=...)`` goes on from it: later parts are made
+    again. A checkpoint from within an epoch holds, of several processes, what process 0 has recorded of that
+    epoch; what is missing in the end is told.
 
     Parameters
     ----------
@@ -59,6 +64,9 @@ class ScoreCallback(Callback):
     labels
         Takes the labels out of a batch, ``labels(batch)``; by default they are found in pairs (inputs,
         labels) and in dicts.
+    examples
+        The examples' ids, shape (n,), integers or strings, in the order of the data set; such as the kept
+        ids where training is on a subset. By default their positions.
     described
         What else to write into run.json, such as model and hyper-parameters; JSON values.
     overwrite
@@ -94,89 +102,91 @@ class ScoreCallback(Callback):
         scores: Sequence[str] = ("el2n", "logit_margin"),
         module: str | None = None,
         labels: Callable[[Any], Tensor] | None = None,
+        examples: Sequence[Any] | Tensor | NumpyArray | None = None,
         described: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> None:
         self.record: EpochRecord | None = None
+        self._names = None if examples is None else check_ids(examples, name="examples")
         self._make = functools.partial(
             ScoreRecorder, run, seed=seed, scores=scores, described=described, overwrite=overwrite
         )
         self._make(1)  # wrong options are told here, not when training begins
         self._module = module
         self._labels = labels or _labels_of
-        self._saved: dict[str, Any] | None = None
+        self._pass: LightningPass | None = None  # while a training is recorded
         self._recorder: ScoreRecorder | None = None
-        self._loader: _IdsAside | None = None
-        self._logits: StepLogits | None = None
-        self._replaced: ExitStack | None = None
-        self._ids: Tensor | None = None
-        self._batches = 0
+        self._saved: dict[str, Any] | None = None
+        self._examples = 0
+        self._is_in_epoch = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Put the ids beside the training batches, and look into the training step."""
-        if stage != "fit" or _is_trial(trainer):
+        """Begin to watch the training."""
+        if stage != "fit" or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        if "dataloader_iter" in inspect.signature(pl_module.training_step).parameters:
-            raise PruneKitError(
-                "`training_step` must take a batch; it takes dataloader_iter, whose batches are its own.",
-                hint="use a ScoreRecorder in the step itself",
-            )
-        self._recorder, self._loader, self._ids = None, None, None
-        self._logits = StepLogits(pl_module, self._module)
-        self._replaced = ExitStack()
-        # This is where strategies may wrap loaders, once the sampler is the one of this process.
-        for owner, name, wrapper in (
-            (trainer.strategy, "process_dataloader", functools.partial(self._process_dataloader, trainer)),
-            (pl_module, "training_step", self._training_step),
-        ):
-            self._replaced.enter_context(replaced(owner, name, wrapper))
+        self._pass = LightningPass(
+            trainer, pl_module, module=self._module, labels=self._labels, seen=self._update
+        )
+        self._saved = None
+        if self._recorder is not None and trainer.current_epoch:
+            self._recorder.discard_epoch()  # this Trainer goes on, and begins an epoch again that it left
+        else:
+            self._recorder = None
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave everything as it was."""
-        if self._replaced is not None:
-            self._replaced.close()
-            self._replaced = None
+        if self._pass is not None:
+            self._pass.close()
+            self._pass, self._is_in_epoch = None, False
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leave everything as it was, also when training fails."""
         self.teardown(trainer, pl_module, "fit")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See that there is one training DataLoader."""
-        if self._recorder is not None and trainer.train_dataloader is not self._loader:
-            raise PruneKitError(
-                "there must be one training DataLoader: an id is a position in one data set; got several.",
-                hint="join the data sets with torch.utils.data.ConcatDataset",
-            )
+        """Make the recorder, now that the data is known, and a checkpoint loaded."""
+        if self._pass is None:
+            return
+        self._pass.begin()
+        if self._recorder is not None:
+            self._check_examples(self._pass)
+            return
+        self._examples = n = self._pass.examples()
+        self._recorder = self._make(
+            n if self._names is None else check_ids(self._names, n, name="examples").tolist()
+        )
+        if self._saved is not None:
+            self._go_on(self._recorder, self._saved)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """End an epoch that a checkpoint was saved at the end of, before its part was written."""
-        if self._recorder is not None and self._recorder.seen_in_epoch:
-            self.record = self._recorder.end_epoch(trainer.current_epoch)
+        """See that a loader that was made again is of the same data."""
+        if self._pass is not None:
+            self._check_examples(self._pass)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Take the ids of the batch that comes next."""
-        if self._loader is not None:
-            self._ids = self._loader.waiting.popleft()
-            self._batches = batch_idx + 1
+        """Expect the training step of the batch that the loop has taken."""
+        if self._pass is not None:
+            self._pass.expect_step()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write the epoch's part after its last batch: before its validation, which may save a checkpoint."""
+        if self._is_in_epoch and trainer.is_last_batch:
+            self._end_epoch(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the epoch's part, unless training stopped inside the epoch."""
-        if self._recorder is None:
+        """Leave an epoch out in which training stopped."""
+        if self._pass is None or not self._is_in_epoch:
             return
-        if self._batches >= trainer.num_training_batches:
-            self.record = self._recorder.end_epoch(trainer.current_epoch + 1)
+        if self._pass.is_skipping:
+            self._end_epoch(trainer)
             return
-        self._recorder.discard_epoch()
-        if trainer.is_global_zero:
-            warnings.warn(
-                f"training stopped inside epoch {trainer.current_epoch + 1}, after {self._batches} of "
-                f"{trainer.num_training_batches} batches: no scores are written of this epoch.",
-                UserWarning,
-                stacklevel=2,
-            )
+        self._leave_out(
+            trainer, f"training stopped inside epoch {trainer.current_epoch + 1}: no scores of it"
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold to go on; of several processes, that of the one that saves."""
@@ -185,66 +195,48 @@ class ScoreCallback(Callback):
         return self._recorder.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint, once the recorder is made with the training DataLoader."""
+        """Go on from a checkpoint, as soon as there is a recorder."""
         self._saved = state_dict or None
+        if self._recorder is not None and self._saved is not None:
+            self._go_on(self._recorder, self._saved)
 
-    def _process_dataloader(self, trainer: Trainer, original: Callable[..., Any]) -> Callable[..., Any]:
-        def process_dataloader(dataloader: Any) -> Any:
-            if not trainer.training:  # of validation
-                return original(dataloader)
-            loader = identified(dataloader, _IdsAside)
-            if self._recorder is None:
-                self._recorder = self._make(len(dataloader.dataset))
-                if self._saved is not None:
-                    self._recorder.load_state_dict(self._saved)
-            self._loader = loader
-            return original(loader)
+    @staticmethod
+    def _go_on(recorder: ScoreRecorder, state: Mapping[str, Any]) -> None:
+        recorder.load_state_dict(state)
+        if ProcessGroup().rank:  # the rows of an epoch that has begun are those of process 0
+            recorder.discard_epoch()
 
-        return process_dataloader
+    def _check_examples(self, watched: LightningPass) -> None:
+        if (n := watched.examples()) != self._examples:
+            raise PruneKitError(
+                f"the data set must be the same in all epochs: it had {self._examples} examples, now it "
+                f"has {n}.",
+                hint="record each data set into a run of its own",
+            )
 
-    def _training_step(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def training_step(batch: Any, *args: Any, **kwargs: Any) -> Any:
-            # An optimizer that evaluates its closure several times runs the step again for the same batch.
-            ids, self._ids = self._ids, None
-            if ids is None:
-                return original(batch, *args, **kwargs)
-            assert self._recorder is not None
-            assert self._logits is not None
-            labels = self._labels(batch)
-            if len(labels) != len(ids):
-                raise PruneKitError(
-                    f"a batch of {len(ids)} examples came to training_step with {len(labels)} labels.",
-                    hint="collate functions and transfer hooks must keep one row per example",
-                )
-            result, logits = self._logits.run(lambda: original(batch, *args, **kwargs), len(labels))
-            self._recorder.update(ids, logits, labels)
-            return result
+    def _update(self, positions: NumpyArray, logits: Tensor, labels: Tensor) -> None:
+        assert self._recorder is not None
+        self._recorder.update(positions if self._names is None else self._names[positions], logits, labels)
+        self._is_in_epoch = True
 
-        return training_step
+    def _end_epoch(self, trainer: Trainer) -> None:
+        assert self._recorder is not None
+        number = trainer.current_epoch + 1
+        if number <= self._recorder.epoch:  # from some checkpoints at an epoch's end, where max_steps is set
+            self._leave_out(
+                trainer, f"Lightning resumes inside epoch {number}, which was complete: no scores of this"
+            )
+            return
+        self._is_in_epoch = False
+        self.record = self._recorder.end_epoch(number)
 
-
-class _IdsAside(DataLoader[Any]):
-    """A loader of identified batches that gives the batches alone; the ids wait for the training step.
-
-    Batches reach hooks, transfers and the step as the user's loader makes them, in the order in which they
-    leave the loader, however many are fetched ahead.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.waiting: deque[Tensor] = deque()
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        self.waiting.clear()
-        for ids, batch in super().__iter__():
-            self.waiting.append(ids)
-            yield batch
+    def _leave_out(self, trainer: Trainer, why: str) -> None:
+        assert self._recorder is not None
+        self._is_in_epoch = False
+        self._recorder.discard_epoch()
+        if trainer.is_global_zero:
+            warnings.warn(f"{why} are written.", UserWarning, stacklevel=3)
 
 
 def _labels_of(batch: Any) -> Tensor:
     return split_batch(batch).labels
-
-
-def _is_trial(trainer: Trainer) -> bool:
-    """Whether `fast_dev_run` asks for a few batches that leave nothing behind."""
-    return bool(getattr(trainer, "fast_dev_run", False))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -38,7 +40,7 @@ class StepLogits:
     module
         The name of the submodule whose output are the logits, "" for `model` itself. If not given, the
         outermost module that gives floats of shape (batch, classes); of several, the one whose output goes
-        into the cross-entropy.
+        into the cross-entropy. Refused where the step takes a cross-entropy of what has another shape.
 
     Raises
     ------
@@ -47,7 +49,10 @@ class StepLogits:
     """
 
     def __init__(self, model: nn.Module, module: str | None = None) -> None:
-        self._modules = dict(model.named_modules())
+        # Inside of a compiled module a hook costs a recompilation; what comes out of it is seen outside.
+        self._modules = {
+            name: each for name, each in model.named_modules() if "_orig_mod" not in name.split(".")
+        }
         if module is not None and module not in self._modules:
             shown = ", ".join(name for name in self._modules if name and "." not in name)
             raise PruneKitError(
@@ -76,15 +81,20 @@ class StepLogits:
         if isinstance(result, Mapping) and "logits" in result:
             self._are_returned = True
             return result, logits_of(result).detach()
-        candidates = [call for call in calls if not any(_is_inside(call, other) for other in calls)]
-        chosen = candidates
-        if losses is not None and len(candidates) > 1:
-            chosen = [call for call in candidates if any(call.logits is each for each in losses.inputs)]
+        calls = [call for call in calls if not any(_is_inside(call, other) for other in calls)]
+        chosen = calls if losses is None else losses.chosen(calls)
         if len(chosen) == 1:
             self._name = chosen[0].name
             return result, chosen[0].logits.detach()
+        if calls and not chosen:
+            complaint = (
+                f"the cross-entropy of the training step is of what no module gave: {_shown(calls)} does not "
+                "have its shape."
+            )
+        else:
+            complaint = _complaint(self._name, chosen, rows)
         raise PruneKitError(
-            _complaint(self._name, chosen or candidates, rows),
+            complaint,
             hint='name the module (module="head"), or let training_step return '
             '{"loss": loss, "logits": logits}',
         )
@@ -95,7 +105,7 @@ def _watched(modules: dict[str, nn.Module], rows: int) -> Iterator[list[_Call]]:
     """The calls of `modules` inside the block whose output can be logits of `rows` examples."""
     calls: list[_Call] = []
     open_since: list[int] = []
-    clock = iter(range(1 << 62))
+    clock = count()
 
     def begin(*_: Any) -> None:
         open_since.append(next(clock))
@@ -111,10 +121,11 @@ def _watched(modules: dict[str, nn.Module], rows: int) -> Iterator[list[_Call]]:
 
     with ExitStack() as hooks:
         for name, module in modules.items():
-            before = module.register_forward_pre_hook(begin)
-            after = module.register_forward_hook(lambda _, __, output, name=name: end(name, output))
-            hooks.callback(before.remove)
-            hooks.callback(after.remove)
+            # torch.compile would else take the hooks into what it compiles.
+            enter = torch.compiler.disable(begin)
+            leave = torch.compiler.disable(lambda _, __, output, name=name: end(name, output))
+            hooks.callback(module.register_forward_pre_hook(enter).remove)
+            hooks.callback(module.register_forward_hook(leave).remove)
         yield calls
 
 
@@ -134,6 +145,15 @@ class _LossInputs(TorchFunctionMode):
             self.inputs.append(args[0] if args else (kwargs or {}).get("input"))
         return func(*args, **(kwargs or {}))
 
+    def chosen(self, calls: list[_Call]) -> list[_Call]:
+        """Which of `calls` gave what a cross-entropy was taken of; all, where there was none."""
+        if not self.inputs:
+            return calls
+        same = [call for call in calls if any(call.logits is each for each in self.inputs)]
+        # Scaled or in another precision they are another tensor.
+        shapes = [each.shape for each in self.inputs if isinstance(each, Tensor)]
+        return same or [call for call in calls if call.logits.shape in shapes]
+
 
 def _complaint(name: str | None, calls: list[_Call], rows: int) -> str:
     """Why the logits are not known: `calls` are those that can have given them."""
@@ -145,8 +165,11 @@ def _complaint(name: str | None, calls: list[_Call], rows: int) -> str:
             f"{_called(calls[0].name)} is called {len(calls)} times in a training step: which call is meant "
             "is not known."
         )
-    found = dict.fromkeys(f"{_called(call.name)} {tuple(call.logits.shape)}" for call in calls)
-    return f"several modules gave what can be {wanted}: {', '.join(found)}."
+    return f"several modules gave what can be {wanted}: {_shown(calls)}."
+
+
+def _shown(calls: list[_Call]) -> str:
+    return ", ".join(dict.fromkeys(f"{_called(call.name)} {tuple(call.logits.shape)}" for call in calls))
 
 
 def _called(name: str) -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import os
 import subprocess
 import sys
 import textwrap
@@ -14,7 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import prune_kit as pk
 from prune_kit.errors import PruneKitError, RunConflictError
@@ -59,9 +58,9 @@ class Module(pl.LightningModule):
         return self.net(x[:, 1:])
 
     def remember(self, x, logits):
-        ids = x[:, 0].long().cpu()
-        new = self.stored[self.current_epoch, ids, 0].isnan()
-        self.stored[self.current_epoch, ids[new]] = logits.detach().float().cpu()[new]
+        ids, epoch = x[:, 0].long().cpu(), self.current_epoch
+        new = self.stored[epoch, ids, 0].isnan()
+        self.stored[epoch, ids[new]] = logits.detach().float().cpu()[new]
 
     def training_step(self, batch, batch_idx):
         x, y = batch
@@ -86,7 +85,7 @@ def fit(module, callback, loader=None, *, epochs=3, ckpt_path=None, **options):
     callbacks = [*options.pop("callbacks", []), *([callback] if callback else [])]
     trainer = pl.Trainer(max_epochs=epochs, callbacks=callbacks, **options)
     loader = DataLoader(examples(), batch_size=8, shuffle=True) if loader is None else loader
-    trainer.fit(module, loader, **how)
+    trainer.fit(module, None if loader is False else loader, **how)
     return trainer
 
 
@@ -130,17 +129,127 @@ def test_every_row_is_that_of_its_id(tmp_path, options):
     np.testing.assert_array_equal(pk.aggregate_run(run, score="forgetting")["score"], pk.forgetting(correct))
 
 
-def test_the_training_is_the_one_without_the_callback(tmp_path):
-    """Bit for bit: random numbers, order, weights."""
+class Augmented(Dataset):
+    """Draws random numbers in workers."""
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, i):
+        x, y = examples()[i]
+        return torch.cat([x[:1], x[1:] + torch.randn(5)]), y
+
+
+class Drawing(pl.Callback):
+    """Draws random numbers between the making of the loader's iterator and its first batch."""
+
+    def on_train_start(self, trainer, pl_module):
+        torch.rand(3)
+
+
+def is_as_it_was(trainer, module):
+    assert "training_step" not in vars(module)
+    for owner in (trainer.strategy, trainer.precision_plugin):
+        assert not {"training_step", "process_dataloader", "convert_input"} & vars(owner).keys()
+    assert not any(each._forward_hooks or each._forward_pre_hooks for each in module.modules())
+    return True
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_training_is_the_one_without_the_callback(tmp_path, workers, monkeypatch):
+    """Bit for bit: random numbers, also those of seeded workers, order, weights."""
+    monkeypatch.setenv("PL_GLOBAL_SEED", "3")
+    monkeypatch.setenv("PL_SEED_WORKERS", "1")
     weights = []
     for callback in (None, ScoreCallback(tmp_path / "run")):
         module = Module()
         torch.manual_seed(7)
-        fit(module, callback)
+        loader = DataLoader(Augmented(), batch_size=8, shuffle=True, num_workers=workers)
+        trainer = fit(module, callback, loader, callbacks=[Drawing()])
         weights.append(copy.deepcopy(module.state_dict()))
-        assert "training_step" not in vars(module)
-        assert not any(each._forward_hooks or each._forward_pre_hooks for each in module.modules())
+        assert is_as_it_was(trainer, module)
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    check(tmp_path / "run", module.stored)
+
+
+def test_loader_and_data_set_stay_the_users(tmp_path):
+    """Code that looks at the trainer's loader finds its own things, also in workers."""
+    data = examples()
+    loader = DataLoader(data, batch_size=8, shuffle=True, num_workers=1, worker_init_fn=sees_a_tensor_dataset)
+
+    class Looking(Module):
+        def on_train_start(self):
+            given = self.trainer.train_dataloader
+            assert given.dataset is data
+            for name in ("sampler", "batch_size", "collate_fn", "worker_init_fn"):
+                assert getattr(given, name) is getattr(loader, name)
+
+    module = Looking()
+    fit(module, ScoreCallback(tmp_path / "run"), loader)
+    check(tmp_path / "run", module.stored)
+
+
+def sees_a_tensor_dataset(worker):
+    assert type(torch.utils.data.get_worker_info().dataset) is TensorDataset
+
+
+class BatchesWithoutLength:
+    """A batch sampler of the user's; Lightning fetches a batch ahead where there is no length."""
+
+    def __iter__(self):
+        order = torch.randperm(N).tolist()
+        return (tuple(order[i : i + 7]) for i in range(0, N, 7))
+
+
+@pytest.mark.parametrize("ahead", [False, True], ids=["batch by batch", "a batch fetched ahead"])
+def test_a_look_into_the_loader_does_not_move_the_ids(tmp_path, ahead):
+    class Peeking(Module):
+        def on_train_start(self):
+            next(iter(self.trainer.train_dataloader))
+
+        def on_train_epoch_start(self):
+            assert ahead or sum(len(x) for x, _ in self.trainer.train_dataloader) == N
+
+        def training_step(self, batch, batch_idx):
+            next(iter(self.trainer.train_dataloader))
+            return super().training_step(batch, batch_idx)
+
+    module = Peeking()
+    how = {"batch_sampler": BatchesWithoutLength()} if ahead else {"batch_size": 9, "shuffle": True}
+    fit(module, ScoreCallback(tmp_path / "run"), DataLoader(examples(), **how))
+    check(tmp_path / "run", module.stored)
+
+
+@pytest.mark.filterwarnings("ignore:train_dataloader yielded None")
+def test_batches_that_are_none_do_not_move_the_ids(tmp_path):
+    calls = iter(range(1000))
+
+    def collate(rows):
+        return None if next(calls) % 5 == 1 else torch.utils.data.default_collate(rows)
+
+    module = Module()
+    loader = DataLoader(examples(), 9, shuffle=True, collate_fn=collate)
+    with pytest.warns(UserWarning, match="9 of 45 examples were not presented in epoch 1"):
+        fit(module, ScoreCallback(tmp_path / "run"), loader)
+    check(tmp_path / "run", module.stored)
+
+
+@pytest.mark.parametrize("kind", ["lr", "batch_size"])
+def test_a_search_before_training_is_not_recorded(tmp_path, kind):
+    class Searched(Module):
+        lr, batch_size = 0.01, 2
+
+        def train_dataloader(self):
+            return DataLoader(examples(), batch_size=self.batch_size, shuffle=True)
+
+        def on_fit_start(self):  # after the search, for callbacks come first
+            self.stored[:] = torch.nan
+
+    search = {"lr": pl.callbacks.LearningRateFinder(num_training_steps=20),
+              "batch_size": pl.callbacks.BatchSizeFinder(max_trials=2)}[kind]  # fmt: skip
+    module = Searched()
+    fit(module, ScoreCallback(tmp_path / "run"), False, callbacks=[search], default_root_dir=tmp_path)
+    check(tmp_path / "run", module.stored)
 
 
 def test_hooks_see_the_batches_that_the_loader_makes(tmp_path):
@@ -258,11 +367,46 @@ def test_options_of_the_trainer(tmp_path, options):
     check(tmp_path / "run", module.stored)
 
 
-def test_a_compiled_network(tmp_path):
-    module = Module()
-    module.net = torch.compile(module.net, backend="eager")
+# torch.compile's own look at tensors that come out of one compiled piece and go into the next.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf Tensor")
+@pytest.mark.parametrize("named", [{}, {"module": "net"}], ids=["found", "named"])
+@pytest.mark.parametrize("how", ["wrapped", "in place", "whole"])
+def test_a_compiled_network(tmp_path, named, how):
+    torch._dynamo.reset()
+    module = given = Module()
+    module.remember = torch.compiler.disable(module.remember)
+    if how == "wrapped":
+        module.net = torch.compile(module.net, backend="eager")
+    elif how == "in place":
+        module.net.compile(backend="eager")
+    else:
+        given = torch.compile(module, backend="eager")
+    fit(given, ScoreCallback(tmp_path / "run", **named))
+    check(tmp_path / "run", module.stored)
+    assert not any(each._forward_hooks or each._forward_pre_hooks for each in module.modules())
+
+
+def test_submodules_may_be_made_late(tmp_path):
+    class Late(Module):
+        def configure_model(self):
+            self.net = network()
+
+    module = Late()
+    del module.net
     fit(module, ScoreCallback(tmp_path / "run", module="net"))
     check(tmp_path / "run", module.stored)
+
+
+def test_ids_can_be_given(tmp_path):
+    """As for a subset: the run then speaks of the examples of the whole."""
+    kept = np.random.default_rng(0).permutation(1000)[:N]
+    module = Module()
+    fit(module, ScoreCallback(tmp_path / "run", examples=kept))
+    part = pk.Run.open(tmp_path / "run").read_part(0, 3)
+    assert part.ids.tolist() == kept.tolist()
+    np.testing.assert_allclose(
+        part["el2n"], pk.el2n(module.stored[2].double(), examples().tensors[1]), rtol=1e-5
+    )
 
 
 def test_validation_is_not_recorded(tmp_path):
@@ -289,9 +433,20 @@ def test_an_epoch_of_some_batches_is_written_and_what_is_missing_told(tmp_path):
 
 def test_an_epoch_in_which_training_stops_is_left_out(tmp_path):
     module = Module()
-    with pytest.warns(UserWarning, match="training stopped inside epoch 2, after 2 of 6 batches: no scores"):
+    with pytest.warns(UserWarning, match="training stopped inside epoch 2: no scores"):
         fit(module, ScoreCallback(tmp_path / "run"), max_steps=8)
     check(tmp_path / "run", module.stored, epochs=[1])
+
+
+def test_an_epoch_whose_rest_is_skipped_is_written(tmp_path):
+    class Skipping(Module):
+        def on_train_batch_start(self, batch, batch_idx):
+            return -1 if batch_idx == 3 else None
+
+    module = Skipping()
+    with pytest.warns(UserWarning, match="21 of 45 examples were not presented in epoch 1"):
+        fit(module, ScoreCallback(tmp_path / "run"))
+    check(tmp_path / "run", module.stored)
 
 
 def test_fast_dev_run_leaves_nothing_behind(tmp_path):
@@ -314,29 +469,90 @@ def test_loaders_that_are_made_again_each_epoch(tmp_path):
     check(tmp_path / "run", module.stored)
 
 
+class Validated(Module):
+    """Its checkpoints are saved after validation; the number of steps is asked for before all else."""
+
+    def setup(self, stage):
+        assert self.trainer.estimated_stepping_batches > 0
+
+    def validation_step(self, batch, batch_idx):
+        self.log("loss", F.cross_entropy(self(batch[0]), batch[1]), sync_dist=True)
+
+    def val_dataloader(self):
+        return DataLoader(examples(), batch_size=16)
+
+
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
-@pytest.mark.parametrize("validates", [False, True], ids=["after the epoch", "after its validation"])
-def test_training_goes_on_from_a_checkpoint(tmp_path, validates):
-    class Validated(Module):
-        def validation_step(self, batch, batch_idx):
-            self.log("loss", F.cross_entropy(self(batch[0]), batch[1]))
+@pytest.mark.parametrize("kind", [Module, Validated])
+@pytest.mark.parametrize(
+    "when", [{}, {"every_n_train_steps": 6}], ids=["after the epoch", "after its last step"]
+)
+@pytest.mark.parametrize("until", [{"epochs": 4}, {"epochs": 9, "max_steps": 24}], ids=["epochs", "steps"])
+def test_training_goes_on_from_a_checkpoint(tmp_path, kind, when, until):
+    def saving(name):
+        return {"enable_checkpointing": True, "callbacks": [pl.callbacks.ModelCheckpoint(
+            tmp_path / "checkpoints", save_top_k=-1, filename=name + "{epoch}", **when)]}  # fmt: skip
 
-        def val_dataloader(self):
-            return DataLoader(examples(), batch_size=16)
-
-    kind = Validated if validates else Module
-    saving = pl.callbacks.ModelCheckpoint(tmp_path / "checkpoints", save_top_k=-1, filename="{epoch}")
-    first = kind(epochs=4)
-    fit(first, ScoreCallback(tmp_path / "run"), epochs=3, callbacks=[saving], enable_checkpointing=True)
+    first, later = kind(epochs=4), kind(epochs=4)
+    fit(first, ScoreCallback(tmp_path / "run"), **until, **saving("a-"))
     files = sorted((tmp_path / "checkpoints").glob("*.ckpt"))
-    assert len(files) == 3
+    assert len(files) == 4
     torch.load(files[1], weights_only=True)
-    later = kind(epochs=4)
-    saving = pl.callbacks.ModelCheckpoint(tmp_path / "checkpoints", save_top_k=-1, filename="again-{epoch}")
-    how = {"callbacks": [saving], "enable_checkpointing": True}
-    fit(later, ScoreCallback(tmp_path / "run"), epochs=4, ckpt_path=files[1], **how)
-    stored = torch.cat([first.stored[:2], later.stored[2:]])
-    check(tmp_path / "run", stored, epochs=(1, 2, 3, 4))
+    epochs = (1, 2, 3, 4)
+    with contextlib.ExitStack() as told:
+        if kind is Module and not when and "max_steps" in until:
+            # Lightning takes this checkpoint for one inside epoch 2, of which it trains one batch more.
+            told.enter_context(pytest.warns(UserWarning, match="resumes inside epoch 2, which was complete"))
+            told.enter_context(pytest.warns(UserWarning, match="training stopped inside epoch 4: no scores"))
+            epochs = (1, 2, 3)
+        fit(later, ScoreCallback(tmp_path / "run"), **until, **saving("b-"), ckpt_path=files[1])
+    check(tmp_path / "run", torch.cat([first.stored[:2], later.stored[2:]]), epochs=epochs)
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
+def test_what_a_checkpoint_inside_an_epoch_cannot_know_is_told(tmp_path):
+    """Lightning begins the loader anew: some examples come twice, and as many never."""
+    saving = pl.callbacks.ModelCheckpoint(tmp_path, save_top_k=-1, filename="{step}", every_n_train_steps=2)
+    first, later = Module(), Module()
+    fit(first, ScoreCallback(tmp_path / "run"), callbacks=[saving], enable_checkpointing=True)
+    with pytest.warns(UserWarning, match="epoch 2") as warned:
+        fit(later, ScoreCallback(tmp_path / "run"), ckpt_path=tmp_path / "step=8.ckpt")
+    told = " ".join(str(each.message) for each in warned)
+    assert "examples were not presented in epoch 2" in told
+    assert "examples were presented more than once in epoch 2" in told
+    run = pk.Run.open(tmp_path / "run")
+    assert run.parts() == [(0, 1), (0, 2), (0, 3)]
+    part = run.read_part(0, 2)
+    assert len(part) == N - part.provenance["missing"] < N
+    both = torch.stack([first.stored[1], later.stored[1]]).double()
+    el2n = np.stack([pk.el2n(each.nan_to_num(), examples().tensors[1]) for each in both])[:, part.ids]
+    assert np.isclose(part["el2n"], el2n, rtol=1e-5).any(axis=0).all()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_fit_can_be_called_once_more(tmp_path, fails):
+    class Failing(Module):
+        does_fail = fails
+
+        def training_step(self, batch, batch_idx):
+            if self.does_fail and self.current_epoch == 1 and batch_idx == 3:
+                raise RuntimeError("of the user's")
+            return super().training_step(batch, batch_idx)
+
+    module = Failing()
+    loader = DataLoader(examples(), batch_size=8, shuffle=True)
+    trainer = pl.Trainer(
+        max_epochs=3 if fails else 2, callbacks=[ScoreCallback(tmp_path / "run")], accelerator="cpu",
+        logger=False, enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
+    )  # fmt: skip
+    with pytest.raises(RuntimeError, match="of the user's") if fails else contextlib.nullcontext():
+        trainer.fit(module, loader)
+    assert is_as_it_was(trainer, module)
+    module.does_fail = False
+    module.stored[1 if fails else 2] = torch.nan
+    trainer.fit_loop.max_epochs = 3
+    trainer.fit(module, loader)
+    check(tmp_path / "run", module.stored)
 
 
 def test_a_run_that_is_there_is_not_overwritten(tmp_path):
@@ -369,9 +585,33 @@ class NoModule(Module):
         return F.cross_entropy(batch[0][:, 1:] @ self.net[0].weight.T, batch[1])
 
 
+class Features(Module):
+    """The only module gives features; the logits are made of them by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.weight = nn.Linear(5, 16), nn.Parameter(torch.ones(16, C))
+
+    def training_step(self, batch, batch_idx):
+        return F.cross_entropy(self(batch[0]) @ self.weight, batch[1])
+
+
+class Shrinking(Module):
+    def train_dataloader(self):
+        return DataLoader(examples(N - self.current_epoch), batch_size=8)
+
+
 class Streamed(IterableDataset):
     def __iter__(self):
         return iter(examples())
+
+
+class Named(Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, name):
+        return examples()[int(name)]
 
 
 class Batches:
@@ -390,6 +630,12 @@ class Iterating(Module):
         (TwoViews, {}, None, "the module itself is called 2 times in a training step.*Hint: name the module"),
         (TwoViews, {"module": "net"}, None, "net is called 2 times in a training step"),
         (TwoHeads, {}, None, r"several modules .*: net \(8, 4\), encoder \(8, 7\), head \(8, 4\)\."),
+        (
+            Features,
+            {},
+            None,
+            r"is of what no module gave: the module itself \(8, 16\) does not have its shape",
+        ),
         (NoModule, {}, None, r"no module gave logits of shape \(8, classes\)"),
         (Module, {"module": "head"}, None, "must name a submodule of Module; got 'head'. Hint: .* net"),
         (Head, {"module": "net"}, None, r"net gave no logits of shape \(8, classes\)"),
@@ -400,6 +646,11 @@ class Iterating(Module):
             lambda: {"a": DataLoader(examples(), 8), "b": DataLoader(examples(), 8)},
             "there must be one training DataLoader",
         ),
+        (Module, {}, lambda: [DataLoader(examples(), 8)], "one training DataLoader, by itself.*; got list"),
+        (Module, {}, lambda: DataLoader(examples(), 8, in_order=False), "it has in_order=False"),
+        (Module, {}, lambda: DataLoader(Named(), batch_sampler=[["7"]]), r"must draw whole .*; got \['7'\]"),
+        (Module, {"examples": range(40)}, None, r"`examples` must have shape \(45,\).*; got \(40,\)"),
+        (Module, {"examples": [1, 1]}, None, "`examples` must name each example once"),
         (Module, {}, Batches, "must be a torch.utils.data.DataLoader; got Batches"),
         (Iterating, {}, None, "it takes dataloader_iter"),
         (Module, {"scores": ("nope",)}, None, "`scores` must be among"),
@@ -409,69 +660,124 @@ def test_what_cannot_be_recorded_is_told_before_an_epoch_is_spent(tmp_path, kind
     module = kind()
     with pytest.raises(PruneKitError, match=message):
         fit(module, ScoreCallback(tmp_path / "run", **options), None if data is None else data())
-    assert "training_step" not in vars(module)
+    assert not any(each._forward_hooks or each._forward_pre_hooks for each in module.modules())
     assert not (tmp_path / "run" / "scores").exists()
 
 
-def test_methods_are_found_again_when_training_fails(tmp_path):
-    class Failing(Module):
-        def training_step(self, batch, batch_idx):
-            if batch_idx == 2:
-                raise RuntimeError("of the user's")
-            return super().training_step(batch, batch_idx)
+def test_another_data_set_is_told(tmp_path):
+    with pytest.raises(PruneKitError, match="it had 45 examples, now it has 44"):
+        fit(Shrinking(), ScoreCallback(tmp_path / "run"), False, reload_dataloaders_every_n_epochs=1)
 
-    module = Failing()
-    with contextlib.suppress(RuntimeError):
-        fit(module, ScoreCallback(tmp_path / "run"))
-    assert "training_step" not in vars(module)
-    assert not any(each._forward_hooks or each._forward_pre_hooks for each in module.modules())
+
+def test_a_loader_that_is_made_too_early_is_told(tmp_path):
+    class Early(pl.LightningDataModule):
+        def train_dataloader(self):
+            return DataLoader(examples(), batch_size=8)
+
+        def setup(self, stage):
+            assert self.trainer.estimated_stepping_batches > 0
+
+    with pytest.raises(PruneKitError, match="Hint: DataModule.setup comes before the callback's"):
+        fit(Module(), ScoreCallback(tmp_path / "run"), Early())
+
+
+def test_the_older_name_of_lightning_and_none_at_all(tmp_path):
+    """In a process of its own, where importing the adapter alone loads neither."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(
+            """
+            import sys
+            import prune_kit_torch
+            from prune_kit.errors import MissingExtraError
+            assert not {"lightning", "pytorch_lightning"} & sys.modules.keys()
+            sys.modules["lightning"] = sys.modules["pytorch_lightning"] = None
+            try:
+                import prune_kit_torch.lightning
+            except MissingExtraError as error:
+                print(error)
+            del sys.modules["pytorch_lightning"]
+            import pytorch_lightning
+            from prune_kit_torch.lightning import ScoreCallback
+            assert issubclass(ScoreCallback, pytorch_lightning.Callback)
+            """
+        )],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Lightning cannot be imported" in done.stdout
+    assert done.stdout.strip().endswith('Hint: pip install "prune-kit[lightning]"')
+
+
+@pytest.mark.filterwarnings("ignore::pytorch_lightning.utilities.warnings.PossibleUserWarning")
+def test_the_trainer_of_pytorch_lightning(tmp_path):
+    """`lightning` brings it along, and most code still imports it; the callback is the same."""
+    import pytorch_lightning
+
+    class Old(pytorch_lightning.LightningModule):
+        __init__ = network_only
+        forward, remember = Module.forward, Module.remember
+        training_step, configure_optimizers = Module.training_step, Module.configure_optimizers
+
+    module = Old()
+    trainer = pytorch_lightning.Trainer(
+        max_epochs=3, callbacks=[ScoreCallback(tmp_path / "run")], accelerator="cpu", logger=False,
+        enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
+    )  # fmt: skip
+    trainer.fit(module, DataLoader(examples(), batch_size=8, shuffle=True))
+    check(tmp_path / "run", module.stored)
+
+
+def network_only(self):
+    super(type(self), self).__init__()
+    self.net, self.stored = network(), torch.full((3, N, C), torch.nan)
 
 
 def test_two_processes_give_each_example_once(tmp_path):
-    """DDP over gloo on loopback, in processes of its own: 45 examples, padded to 46."""
+    """DDP over gloo on loopback: 45 examples, padded to 46; then once more from a checkpoint."""
     script = tmp_path / "train.py"
     script.write_text(
         textwrap.dedent(
             f"""
-            import os, sys, warnings
+            import sys, warnings
             sys.path.insert(0, {str(Path(__file__).parent)!r})
             warnings.simplefilter("ignore")
             import torch
             from torch.utils.data import DataLoader
-            from test_lightning import Module, ScoreCallback, examples, pl
+            from test_lightning import ScoreCallback, Validated, examples, pl
 
-            module = Module()
-            trainer = pl.Trainer(
-                max_epochs=3, accelerator="cpu", devices=2, strategy="ddp", logger=False,
-                callbacks=[ScoreCallback(r"{tmp_path}/run")], enable_progress_bar=False,
-                enable_model_summary=False, enable_checkpointing=False,
-            )
             warnings.simplefilter("error", UserWarning)
             warnings.filterwarnings("ignore", module="lightning|torch")
-            trainer.fit(module, DataLoader(examples(), batch_size=8, shuffle=True))
-            torch.save(module.stored, rf"{tmp_path}/stored-{{trainer.global_rank}}.pt")
+            for name, checkpoint in (("first", None), ("later", r"{tmp_path}/epoch=0.ckpt")):
+                saving = pl.callbacks.ModelCheckpoint(r"{tmp_path}", save_top_k=-1, filename="{{epoch}}")
+                trainer = pl.Trainer(
+                    max_epochs=3, accelerator="cpu", devices=2, strategy="ddp", logger=False,
+                    callbacks=[ScoreCallback(r"{tmp_path}/run"), saving], enable_progress_bar=False,
+                    enable_model_summary=False,
+                )
+                module = Validated()
+                loader = DataLoader(examples(), batch_size=8, shuffle=True)
+                trainer.fit(module, loader, ckpt_path=checkpoint)
+                torch.save(module.stored, rf"{tmp_path}/{{name}}-{{trainer.global_rank}}.pt")
             """
         )
     )
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=environment,
-        check=False,
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
-    ranks = [torch.load(tmp_path / f"stored-{rank}.pt", weights_only=True) for rank in range(2)]
+    stored = torch.stack(
+        [torch.cat([torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True)[epochs]
+                    for name, epochs in (("first", slice(0, 1)), ("later", slice(1, 3)))])
+         for rank in range(2)]
+    )  # fmt: skip
     run, labels = pk.Run.open(tmp_path / "run"), examples().tensors[1]
     assert run.parts() == [(0, 1), (0, 2), (0, 3)]
     for epoch in range(3):
         part = run.read_part(0, epoch + 1)
         assert part.ids.tolist() == list(range(N))
         assert part.provenance["doubled"] == 1
-        seen = [~each[epoch, :, 0].isnan() for each in ranks]
+        seen = ~stored[:, epoch, :, 0].isnan()
         once = torch.nonzero(seen[0] ^ seen[1])[:, 0]
         assert len(once) == N - 1
-        logits = torch.where(seen[0][:, None], ranks[0][epoch], ranks[1][epoch])[once]
+        logits = torch.where(seen[0][:, None], stored[0, epoch], stored[1, epoch])[once]
         np.testing.assert_allclose(part["el2n"][once], pk.el2n(logits.double(), labels[once]), rtol=1e-5)
