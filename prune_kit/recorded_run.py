@@ -77,8 +77,12 @@ class RecordedRun:
 
     def write(self, epoch: int, table: ScoreTable) -> None:
         """Write a part, whole or not at all."""
+        import pyarrow as pa
+
         with self._started((epoch,)) as run:
             run.write_part(self._seed, epoch, table)
+        # The memory is the training's: Arrow would keep what writing took for the next file.
+        pa.default_memory_pool().release_unused()
 
     @contextmanager
     def _started(self, epochs: Iterable[int]) -> Iterator[Run]:
