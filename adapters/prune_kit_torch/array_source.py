@@ -12,6 +12,7 @@ from torch import Tensor
 
 from prune_kit.data import Examples
 from prune_kit.errors import PruneKitError
+from prune_kit.standardise import channel_moments
 
 from .batches import Ids, Inputs, RawBatch, split_batch
 from .identity import feed
@@ -23,13 +24,7 @@ def from_examples(examples: Examples) -> ArraySource:
     if inputs.dtype != np.uint8 or inputs.ndim != 4:
         return ArraySource(inputs, examples.labels, examples.ids, digest=examples.fingerprint)
     channels_first = torch.from_numpy(np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)))
-    # Moments from sums of integers: exact, and the image set is never held as floats.
-    pixels = inputs.reshape(-1, inputs.shape[-1])
-    histogram = np.stack([np.bincount(channel, minlength=256) for channel in pixels.T])
-    values = np.arange(256)
-    mean = histogram @ values / len(pixels)
-    std = np.sqrt(histogram @ values**2 / len(pixels) - mean**2)
-    standardise = Standardise(mean, np.where(std > 0, std, 1.0))
+    standardise = Standardise(*channel_moments(inputs))
     return ArraySource(channels_first, examples.labels, examples.ids, standardise, examples.fingerprint)
 
 

@@ -10,15 +10,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from prune_kit.batch_parts import batch_parts, check_batch_ids, check_label_shape
+from prune_kit.batch_parts import check_fit as check_shapes_fit
 from prune_kit.errors import PruneKitError, told
 
 Inputs: TypeAlias = Tensor | tuple[Any, ...] | dict[str, Any]
 """One tensor, a tuple of positional arguments, or a dict of keyword arguments of the model."""
 Ids: TypeAlias = npt.NDArray[Any]
-
-LABEL_KEYS = ("labels", "label", "targets", "target", "y")
-ID_KEYS = ("ids", "id", "example_id", "example_ids")
-INPUT_KEYS = ("inputs", "input", "x", "image", "images", "features")
 
 
 class RawBatch(NamedTuple):
@@ -39,58 +37,22 @@ def split_batch(batch: Any) -> RawBatch:
     PruneKitError
         If it is none of these.
     """
-    if isinstance(batch, Mapping):
-        return _split_mapping(batch)
-    if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
-        inputs = tuple(batch[0]) if isinstance(batch[0], (tuple, list)) else batch[0]
-        if isinstance(inputs, Mapping):
-            inputs = dict(inputs)
-        labels = _as_labels(batch[1])
-        return RawBatch(_as_ids(batch[2], len(labels)) if len(batch) == 3 else None, inputs, labels)
-    size = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
-    raise PruneKitError(
-        f"a batch must be (inputs, labels), (inputs, labels, ids) or a dict with labels; "
-        f"got {type(batch).__name__}{size}.",
-        hint="give several inputs as ((a, b), labels) or as a dict whose keys the model's forward names",
-    )
-
-
-def _split_mapping(batch: Mapping[str, Any]) -> RawBatch:
-    rest = dict(batch)
-    label_key = next((key for key in LABEL_KEYS if key in rest), None)
-    if label_key is None:
-        raise PruneKitError(
-            f"a batch given as a dict must have labels under one of {', '.join(LABEL_KEYS)}; "
-            f"its keys are {', '.join(map(str, batch))}."
-        )
-    labels = _as_labels(rest.pop(label_key))
-    id_key = next((key for key in ID_KEYS if key in rest), None)
-    ids = _as_ids(rest.pop(id_key), len(labels)) if id_key else None
-    # A single entry under a usual name of "the input" is an argument by position: forwards name it variously.
-    if len(rest) == 1 and next(iter(rest)) in INPUT_KEYS:
-        return RawBatch(ids, next(iter(rest.values())), labels)
-    return RawBatch(ids, rest, labels)
+    parts = batch_parts(batch)
+    labels = _as_labels(parts.labels)
+    return RawBatch(None if parts.ids is None else _as_ids(parts.ids, len(labels)), parts.inputs, labels)
 
 
 def _as_labels(labels: Any) -> Tensor:
     tensor = labels if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels))
     if tensor.ndim == 2 and tensor.shape[1] == 1 and not tensor.is_floating_point():
         tensor = tensor[:, 0]
-    if tensor.ndim not in (1, 2):
-        raise PruneKitError(
-            f"labels must have shape (b,), or (b, classes) where they are soft; got {tuple(tensor.shape)}."
-        )
+    check_label_shape(tuple(tensor.shape))
     return tensor if tensor.is_floating_point() else tensor.long()
 
 
 def _as_ids(ids: Any, n: int) -> Ids:
     array = ids.cpu().numpy() if isinstance(ids, Tensor) else np.asarray(ids)
-    if array.shape != (n,) or array.dtype.kind not in "iuU":
-        raise PruneKitError(
-            f"ids must be integers or strings, one per example: shape ({n},); "
-            f"got shape {array.shape} and dtype {array.dtype}.",
-            hint="a tuple's third entry is taken for ids",
-        )
+    check_batch_ids(array, n)
     return array if array.dtype.kind == "U" else array.astype(np.int64)
 
 
@@ -181,20 +143,6 @@ def check_fit(logits: Tensor, labels: Tensor) -> None:
 
     Class indices on a GPU are not looked at: each look would wait for it.
     """
-    if len(logits) != len(labels):
-        raise PruneKitError(
-            f"the model gave {len(logits)} rows of logits for {len(labels)} labels.",
-            hint="it must give one row of logits per example",
-        )
-    if labels.ndim == 2 and labels.shape[1] != logits.shape[1]:
-        raise PruneKitError(
-            f"the model gives {logits.shape[1]} classes, the labels have {labels.shape[1]} columns."
-        )
-    if labels.ndim == 1 and labels.device.type == "cpu" and len(labels):
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= logits.shape[1]:
-            raise PruneKitError(
-                f"the model gives {logits.shape[1]} classes, so that labels must lie in 0 ... "
-                f"{logits.shape[1] - 1}; got {low if low < 0 else high}.",
-                hint="the model needs an output for every class, and classes count from 0",
-            )
+    is_at_hand = labels.ndim == 1 and labels.device.type == "cpu" and len(labels) > 0
+    low_and_high = (int(labels.min()), int(labels.max())) if is_at_hand else None
+    check_shapes_fit(tuple(logits.shape), tuple(labels.shape), low_and_high)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from prune_kit.errors import PruneKitError
+from prune_kit.checkpoint_files import file_digest, seeds_and_epochs
 from prune_kit.store import Run
 from prune_kit.training import versions, what_is_left
 
@@ -22,8 +20,6 @@ from .inference import choose_device
 from .scoring import check_scores, score
 from .sources import as_source
 from .trial import try_model
-
-_KIT_LAYOUT = re.compile(r"seed=(\d+)/epoch=(\d+)\.\w+$")
 
 
 def score_checkpoints(
@@ -66,7 +62,7 @@ def score_checkpoints(
         If there is no checkpoint, two of them are one seed and epoch, or weights do not fit the model.
     """
     check_scores(scores)
-    files = _places(checkpoints, epoch)
+    files = seeds_and_epochs(checkpoints, epoch)
     where = choose_device(device)
     source = as_source(data).to(where)
     config = {
@@ -74,7 +70,7 @@ def score_checkpoints(
         "data": {"examples": len(source), "fingerprint": source.fingerprint()},
         "model": structure(try_model(make_model, source, trains=False)),
         "scores": list(scores),
-        "checkpoints": {f"seed={s}/epoch={e}": _digest(file) for (s, e), file in files.items()},
+        "checkpoints": {f"seed={s}/epoch={e}": file_digest(file) for (s, e), file in files.items()},
         "device": where.type,
         **(described or {}),
     }
@@ -96,28 +92,3 @@ def score_checkpoints(
             table.provenance = {**config, "seed": key[0], "epoch": key[1]}
             opened_run.write_part(*key, table)
     return opened_run
-
-
-def _places(checkpoints: Sequence[str | Path], epoch: int | None) -> dict[tuple[int, int], Path]:
-    if not checkpoints:
-        raise PruneKitError("`checkpoints` must name at least one file.")
-    places: dict[tuple[int, int], Path] = {}
-    for i, file in enumerate(map(Path, checkpoints)):
-        match = _KIT_LAYOUT.search(file.as_posix())
-        if match is None and epoch is None:
-            raise PruneKitError(
-                f"the name of {file} does not say which epoch it is from.",
-                hint="give the epoch (--at-epochs), or files named seed=0/epoch=20.safetensors",
-            )
-        place = (int(match[1]), int(match[2])) if match else (i, int(epoch or 0))
-        if place in places:
-            raise PruneKitError(f"{places[place]} and {file} are both seed {place[0]}, epoch {place[1]}.")
-        places[place] = file
-    return places
-
-
-def _digest(file: Path) -> str:
-    if not file.is_file():
-        raise PruneKitError(f"there is no checkpoint {file}.")
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

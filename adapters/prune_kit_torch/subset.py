@@ -17,8 +17,9 @@ from prune_kit.arrays import as_array
 from prune_kit.data import Examples
 from prune_kit.errors import PruneKitError
 from prune_kit.ids import some
+from prune_kit.kept_positions import kept_positions
 
-from .kept_positions import is_hugging_face, kept_positions
+from .example_ids import is_hugging_face, own_ids
 from .loader_settings import settings_of
 
 
@@ -78,7 +79,7 @@ def subset(data: Any, kept: Any, /, *, ids: Any = None) -> Any:
     if is_arrays:
         data = _arrays(data)
     n = len(data[0]) if is_arrays else len(data)
-    positions = kept_positions(kept, n, data, ids)
+    positions = kept_positions(kept, n, ids=ids, own_ids=lambda: own_ids(data))
     if isinstance(data, Examples):
         return data.take(positions)
     if is_arrays:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from prune_kit.errors import PruneKitError
 
-from .batches import LABEL_KEYS
+from prune_kit.batch_parts import LABEL_KEYS
 from .identified_loader import with_ids
 from .replaced import Method, replaced
 

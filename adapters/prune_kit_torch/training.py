@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from prune_kit.errors import PruneKitError
+from prune_kit.identity import replaced_parts
+from prune_kit.progress import Progress
 from prune_kit.store import Run
 from prune_kit.training import (
     PRECISIONS,
@@ -27,9 +29,8 @@ from prune_kit.training import (
 from .augmentation import augment
 from .batches import RawBatch, check_fit, forward, to_device
 from .checkpoints import save_checkpoint
-from .identity import replaced_parts, structure
+from .identity import structure
 from .inference import choose_device
-from .progress import Progress
 from .randomness import deterministic_kernels, seeded
 from .resume import load_progress, save_progress
 from .scoring import check_scores, score

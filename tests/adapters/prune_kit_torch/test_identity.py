@@ -4,32 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from prune_kit_torch.identity import feed, replaced_parts, structure
-
-
-def optimizer_with(rate):
-    return lambda parameters: torch.optim.SGD(parameters, lr=rate)
-
-
-def identity(part):
-    return replaced_parts(part=part)["part"]
-
-
-def test_the_same_function_made_again_is_the_same():
-    assert identity(optimizer_with(0.1)) == identity(optimizer_with(0.1))
-
-
-def test_what_a_function_closes_over_is_part_of_it():
-    assert identity(optimizer_with(0.1)) != identity(optimizer_with(0.2))
-
-
-def test_functions_with_other_code_or_constants_differ():
-    parts = [lambda e: 1.0, lambda e: 0.5, lambda e: e, lambda e: e + 1, torch.optim.Adam]
-    assert len({identity(part) for part in parts}) == len(parts)
-
-
-def test_parts_that_were_not_replaced_are_not_named():
-    assert replaced_parts(loss=None, schedule=None) == {}
+from prune_kit_torch.identity import feed, structure
 
 
 def test_structure_tells_shapes_and_names_apart_and_not_weights():

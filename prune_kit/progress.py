@@ -8,7 +8,7 @@ from typing import Self
 
 from tqdm import tqdm
 
-from prune_kit.training import SeedPlan
+from .training import SeedPlan
 
 
 class Progress:
