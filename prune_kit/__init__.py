@@ -8,6 +8,7 @@ from .epoch_record import EpochRecord
 from .errors import MissingExtraError, PruneKitError, RunConflictError, StoreError
 from .forgetting_tracker import ForgettingTracker
 from .recorder import ScoreRecorder
+from .reliability import reliability, seeds_needed
 from .scores import (
     cross_entropy,
     el2n,
@@ -23,6 +24,7 @@ from .scores import (
 )
 from .select import keep_easiest, keep_hardest, keep_random, keep_window
 from .store import Run
+from .stratified import keep_stratified
 from .subset_file import read_ids, write_ids
 from .summary import aggregate_run, agreement_by_epoch
 from .table import ScoreTable
@@ -56,6 +58,7 @@ __all__ = [
     "keep_easiest",
     "keep_hardest",
     "keep_random",
+    "keep_stratified",
     "keep_window",
     "last_over_epochs",
     "logit_margin",
@@ -66,7 +69,9 @@ __all__ = [
     "predicted",
     "rank_agreement",
     "read_ids",
+    "reliability",
     "score_columns",
+    "seeds_needed",
     "standard_error",
     "variability",
     "write_ids",

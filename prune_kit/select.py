@@ -5,15 +5,12 @@ from __future__ import annotations
 from numbers import Integral, Real
 
 import numpy as np
-import numpy.typing as npt
 
-from .arrays import Array, NumpyArray, as_array, like, to_numpy
+from ._selection import answer, as_scores, between, check_selection_seed
+from .arrays import Array, NumpyArray
 from .checks import subset_size
 from .classes import Positions, apportion, encode_labels, members
 from .errors import PruneKitError
-from .ids import check_ids, some
-
-_Mask = npt.NDArray[np.bool_]
 
 
 def keep_hardest(
@@ -69,9 +66,9 @@ def keep_hardest(
     >>> keep_hardest(scores, count=2, labels=["a", "b", "a", "b"], ids=[10, 11, 12, 13])
     array([11, 12])
     """
-    reference, values = _scores(scores)
+    reference, values = as_scores(scores)
     size = subset_size(values.size, fraction, count)
-    return _result(_window(values, values.size - size, size, labels), reference, values.size, ids)
+    return answer(_window(values, values.size - size, size, labels), reference, values.size, ids)
 
 
 def keep_easiest(
@@ -94,9 +91,9 @@ def keep_easiest(
     >>> keep_easiest(np.array([0.1, 0.9, 0.3, 0.7]), count=3)
     array([0, 2, 3])
     """
-    reference, values = _scores(scores)
+    reference, values = as_scores(scores)
     size = subset_size(values.size, fraction, count)
-    return _result(_window(values, 0, size, labels), reference, values.size, ids)
+    return answer(_window(values, 0, size, labels), reference, values.size, ids)
 
 
 def keep_window(
@@ -144,10 +141,10 @@ def keep_window(
     >>> keep_window(np.array([0.1, 0.9, 0.3, 0.7]), offset=1, count=2)
     array([2, 3])
     """
-    reference, values = _scores(scores)
+    reference, values = as_scores(scores)
     size = subset_size(values.size, fraction, count)
     start = _offset_size(offset, values.size, size, fraction)
-    return _result(_window(values, start, size, labels), reference, values.size, ids)
+    return answer(_window(values, start, size, labels), reference, values.size, ids)
 
 
 def keep_random(
@@ -193,11 +190,7 @@ def keep_random(
             f"`n` must be the number of examples, at least 1; got {n!r}.",
             hint="give len(labels) or scores.shape[0]",
         )
-    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
-        raise PruneKitError(
-            f"`seed` must be a whole number, 0 or more; got {seed!r}.",
-            hint="the same seed gives the same subset",
-        )
+    check_selection_seed(seed)
     size = subset_size(int(n), fraction, count)
     # The rank of each example in one shuffle: a larger subset takes more of the same order.
     order = np.random.default_rng(int(seed)).permutation(int(n))
@@ -206,29 +199,6 @@ def keep_random(
     ranks = np.empty_like(order)
     ranks[order] = np.arange(order.size)
     return _window(ranks, 0, size, labels)
-
-
-def _scores(scores: object) -> tuple[Array, NumpyArray]:
-    """Return the scores as they came, and as NumPy, where all selection is done."""
-    reference = as_array(scores, "scores")
-    values = to_numpy(reference)
-    if values.dtype.name == "bfloat16":  # JAX's, which NumPy cannot sort
-        values = values.astype(np.float32)
-    if values.ndim != 1 or values.size == 0:
-        raise PruneKitError(
-            f"`scores` must have shape (n,), n at least 1, one per example; got {values.shape}.",
-            hint="average several seeds first, with mean_over_seeds(scores)" if values.ndim == 2 else None,
-        )
-    if values.dtype.kind not in "iuf":
-        raise PruneKitError(f"`scores` must be real numbers; got dtype {values.dtype}.")
-    if values.dtype.kind == "f" and (nans := np.isnan(values)).any():
-        positions = np.flatnonzero(nans)
-        raise PruneKitError(
-            f"`scores` must not be NaN; {positions.size} of {values.size} are, at positions "
-            f"{some(positions.tolist())}.",
-            hint="a NaN has no rank; find out where the scores come from, or leave these examples out",
-        )
-    return reference, values
 
 
 def _offset_size(offset: float, n: int, size: int, fraction: float | None) -> int:
@@ -264,41 +234,13 @@ def _window(values: NumpyArray, start: int, size: int, labels: object) -> Positi
     number kept alone, and an offset of `n - count` is the hardest in each class as well.
     """
     if labels is None:
-        return np.flatnonzero(_between(values, start, start + size))
+        return np.flatnonzero(between(values, start, start + size))
     classes = members(encode_labels(labels, values.size)[1])
     sizes = np.array([len(positions) for positions in classes])
     kept = apportion(size, sizes, sizes)
     starts = apportion(start, sizes, sizes - kept)
     chosen = [
-        positions[_between(values[positions], begin, begin + share)]
+        positions[between(values[positions], begin, begin + share)]
         for positions, begin, share in zip(classes, starts.tolist(), kept.tolist(), strict=True)
     ]
     return np.sort(np.concatenate(chosen))
-
-
-def _between(values: NumpyArray, start: int, stop: int) -> _Mask:
-    """Mark `argsort(values, kind="stable")[start:stop]`."""
-    mask = _lowest(values, stop)
-    mask &= ~_lowest(values, start)
-    return mask
-
-
-def _lowest(values: NumpyArray, k: int) -> _Mask:
-    """Mark the `k` lowest, ties by position.
-
-    A partition finds the score at the border in linear time; only the ties there need their positions.
-    """
-    if k == 0 or k == values.size:
-        return np.full(values.size, k > 0)
-    border = np.partition(values, k - 1)[k - 1]
-    mask = values < border
-    ties = np.flatnonzero(values == border)
-    mask[ties[: k - np.count_nonzero(mask)]] = True
-    return np.asarray(mask)
-
-
-def _result(kept: Positions, reference: Array, n: int, ids: object) -> Array:
-    if ids is None:
-        return like(kept, reference)
-    names = check_ids(ids, n)
-    return names[kept] if names.dtype.kind in "UT" else like(names[kept], reference)

@@ -1,0 +1,133 @@
+"""Are there enough seeds: how far the mean over these would agree with the mean over others."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+import numpy as np
+
+from .aggregate import rank_agreement
+from .arrays import as_array, to_numpy
+from .errors import PruneKitError
+
+
+def mean_rank_agreement(scores: object, /) -> float:
+    """Mean Spearman correlation between the pairs of seeds.
+
+    Parameters
+    ----------
+    scores
+        Shape (seeds, n), two seeds or more, as in `rank_agreement`.
+
+    Returns
+    -------
+    float
+        In [-1, 1]; 1 is the same order of all examples in every seed. NaN where a seed gives all examples
+        the same score.
+
+    Raises
+    ------
+    PruneKitError
+        As in `rank_agreement`, and if there is one seed only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(mean_rank_agreement(np.array([[0.1, 0.2, 0.3, 0.4], [1.0, 3.0, 2.0, 4.0]])), 6)
+    0.8
+    """
+    matrix = to_numpy(rank_agreement(scores))
+    if len(matrix) < 2:
+        raise PruneKitError(
+            "agreement is between seeds, and needs two or more; got one.",
+            hint="score with another seed; how far one seed can be trusted shows in no other way",
+        )
+    return float(np.mean(matrix[np.triu_indices(len(matrix), k=1)], dtype=np.float64))
+
+
+def reliability(scores: object, /) -> float:
+    """Estimate how far the mean over these seeds agrees with the mean over as many other seeds.
+
+    With k seeds whose mean rank agreement is r it is ``k r / (1 + (k - 1) r)`` (Spearman-Brown). Its square
+    root estimates the correlation with the scores that infinitely many seeds would give.
+
+    Parameters
+    ----------
+    scores
+        Shape (seeds, n), two seeds or more, as in `rank_agreement`.
+
+    Returns
+    -------
+    float
+        In [0, 1], higher is better: 1 where all seeds agree, 0 where they agree no more than by chance. NaN
+        where a seed gives all examples the same score. The formula is of ordinary correlations; of ranks it
+        is an approximation.
+
+    Raises
+    ------
+    PruneKitError
+        As in `mean_rank_agreement`.
+
+    References
+    ----------
+    Spearman: Correlation calculated from faulty data, 1910; Brown: Some experimental results in the
+    correlation of mental abilities, 1910 (both British Journal of Psychology 3).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(reliability(np.array([[0.1, 0.2, 0.3, 0.4], [1.0, 3.0, 2.0, 4.0]])), 6)
+    0.888889
+    """
+    matrix = as_array(scores, "scores")
+    return spearman_brown(mean_rank_agreement(matrix), matrix.shape[0])
+
+
+def seeds_needed(scores: object, /, *, target: float = 0.95) -> int:
+    """Estimate how many seeds in all give a mean of reliability `target`.
+
+    Parameters
+    ----------
+    scores
+        Shape (seeds, n), two seeds or more, as in `rank_agreement`: the seeds that there are.
+    target
+        The reliability asked for, above 0 and below 1.
+
+    Returns
+    -------
+    int
+        At least 1. More or fewer than there are seeds already.
+
+    Raises
+    ------
+    PruneKitError
+        As in `mean_rank_agreement`; if `target` is out of range; if the seeds agree no more than by chance,
+        so that no number of seeds would be enough.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> seeds_needed(np.array([[0.1, 0.2, 0.3, 0.4], [1.0, 3.0, 2.0, 4.0]]), target=0.95)
+    5
+    """
+    if not isinstance(target, Real) or isinstance(target, bool) or not 0 < target < 1:
+        raise PruneKitError(f"`target` must be a number above 0 and below 1; got {target!r}.")
+    agreement = mean_rank_agreement(scores)
+    if not agreement > 0:
+        raise PruneKitError(
+            f"the seeds must agree more than by chance; their mean rank agreement is {agreement:.3f}.",
+            hint="scores may be taken too early: no number of seeds mends that; score at a later epoch",
+        )
+    if agreement >= 1:
+        return 1
+    needed = target * (1 - agreement) / (agreement * (1 - target))
+    # Rounding must not ask for one more seed where the formula is met exactly.
+    return max(1, math.ceil(needed * (1 - 1e-12)))
+
+
+def spearman_brown(agreement: float, seeds: float) -> float:
+    """Reliability of a mean over `seeds` seeds whose mean pairwise correlation is `agreement`."""
+    if math.isnan(agreement) or agreement >= 1:
+        return agreement
+    return seeds * agreement / (1 + (seeds - 1) * agreement) if agreement > 0 else 0.0
