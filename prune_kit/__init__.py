@@ -8,7 +8,7 @@ from .epoch_record import EpochRecord
 from .errors import MissingExtraError, PruneKitError, RunConflictError, StoreError
 from .forgetting_tracker import ForgettingTracker
 from .recorder import ScoreRecorder
-from .reliability import reliability, seeds_needed
+from .reliability import half_overlap, reliability, seeds_needed
 from .scores import (
     cross_entropy,
     el2n,
@@ -55,6 +55,7 @@ __all__ = [
     "forgetting",
     "grand",
     "grand_last_layer",
+    "half_overlap",
     "keep_easiest",
     "keep_hardest",
     "keep_random",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from numbers import Real
 
 import numpy as np
 
-from .aggregate import rank_agreement
+from .aggregate import mean_over_seeds, rank_agreement
 from .arrays import as_array, to_numpy
 from .errors import PruneKitError
+from .select import keep_hardest
 
 
 def mean_rank_agreement(scores: object, /) -> float:
@@ -119,6 +121,69 @@ def seeds_needed(scores: object, /, *, target: float = 0.95) -> int:
             f"the seeds must agree more than by chance; their mean rank agreement is {agreement:.3f}.",
             hint="scores may be taken too early: no number of seeds mends that; score at a later epoch",
         )
+    return seeds_for(agreement, float(target))
+
+
+def half_overlap(scores: object, /, *, fraction: float = 0.5) -> float:
+    """How much of the hardest `fraction` two halves of the seeds have in common.
+
+    Parameters
+    ----------
+    scores
+        Shape (seeds, n), two seeds or more, as in `rank_agreement`.
+    fraction
+        How much each half keeps of its hardest, by its mean score; above 0 and at most 1.
+
+    Returns
+    -------
+    float
+        In [0, 1]: the mean over splits of the seeds into two halves (all splits up to six seeds, else twenty
+        at random, always the same; of an odd number one seed is left out) of the share of kept examples that
+        both keep. 1 is the same subset; chance gives `fraction`. The subset by all seeds changes less than
+        that between halves, for it rests on twice as many.
+
+    Raises
+    ------
+    PruneKitError
+        As in `rank_agreement`, if there is one seed only, or `fraction` is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> half_overlap(np.array([[0.1, 0.2, 0.3, 0.4], [1.0, 3.0, 2.0, 4.0]]))
+    0.5
+    """
+    matrix = to_numpy(as_array(scores, "scores"))
+    if matrix.ndim == 2 and matrix.shape[0] < 2:
+        raise PruneKitError("halves of the seeds need two seeds or more; got one.")
+    shares = []
+    for first, second in _halves(matrix.shape[0]):
+        kept = [keep_hardest(mean_over_seeds(matrix[half]), fraction=fraction) for half in (first, second)]
+        if not kept[0].size:
+            raise PruneKitError(f"`fraction` must keep at least one example; got {fraction!r}.")
+        shares.append(np.intersect1d(kept[0], kept[1], assume_unique=True).size / kept[0].size)
+    return float(np.mean(shares))
+
+
+def _halves(seeds: int) -> list[tuple[list[int], list[int]]]:
+    """Splits of the seeds into two halves of equal size."""
+    half = seeds // 2
+    if seeds <= 6:
+        splits = [
+            (first, second)
+            for first in combinations(range(seeds), half)
+            for second in combinations(sorted(set(range(seeds)) - set(first)), half)
+            if first < second
+        ]
+    else:
+        rng = np.random.default_rng(0)
+        orders = [rng.permutation(seeds).tolist() for _ in range(20)]
+        splits = [(tuple(order[:half]), tuple(order[half : 2 * half])) for order in orders]
+    return [(list(first), list(second)) for first, second in splits]
+
+
+def seeds_for(agreement: float, target: float) -> int:
+    """How many seeds give a mean of reliability `target`, if pairs of them agree by `agreement`, above 0."""
     if agreement >= 1:
         return 1
     needed = target * (1 - agreement) / (agreement * (1 - target))

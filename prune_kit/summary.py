@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .aggregate import mean_over_seeds, rank_agreement, standard_error
+from .aggregate import mean_over_seeds, standard_error
 from .arrays import NumpyArray
 from .errors import IncompleteEpochError, PruneKitError
 from .over_epochs import OVER_EPOCHS, check_is_score, is_over_epochs, over_epochs
+from .reliability import half_overlap, mean_rank_agreement, spearman_brown
 from .store import Run
 from .table import ScoreTable
 
@@ -59,9 +60,9 @@ def aggregate_run(
         seeds (how many), rank (1 is the hardest; ties by position, the later one harder), predicted
         (the class that most seeds predict) and p_label (mean probability of the given label), both at that
         epoch or, over epochs, at the last presentation.
-        The provenance holds the run's config and `agreement`, the mean Spearman rank correlation
-        between pairs of seeds (NaN with one seed becomes None); of scores over epochs also the epochs
-        and the column that they are computed from.
+        The provenance holds the run's config; `agreement`, the mean Spearman rank correlation between pairs
+        of seeds, `reliability` of the mean over them and `half_overlap` at a half (see these functions; None
+        with one seed); of scores over epochs also the epochs and the column that they are computed from.
 
     Raises
     ------
@@ -97,9 +98,19 @@ def aggregate_run(
         "score": score,
         "direction": "higher is harder",
         **of,
-        "agreement": _mean_agreement(matrix),
+        **_trust(matrix),
     }
     return ScoreTable(ids, labels, _columns(matrix, predicted, p_label), provenance)
+
+
+def _trust(matrix: NumpyArray) -> dict[str, float | None]:
+    """How far the mean over the seeds of `matrix` can be trusted, as JSON values."""
+    agreement = _mean_agreement(matrix)
+    return {
+        "agreement": agreement,
+        "reliability": None if agreement is None else spearman_brown(agreement, len(matrix)),
+        "half_overlap": half_overlap(matrix) if len(matrix) > 1 and matrix.shape[1] > 1 else None,
+    }
 
 
 def _columns(matrix: NumpyArray, predicted: NumpyArray, p_label: NumpyArray | None) -> dict[str, NumpyArray]:
@@ -200,8 +211,7 @@ def _mean_agreement(matrix: NumpyArray) -> float | None:
     matrix = matrix[:, ~np.isnan(matrix).any(axis=0)]
     if not matrix.shape[1]:
         return None
-    pairs = rank_agreement(matrix)[np.triu_indices(len(matrix), k=1)]
-    mean = float(np.mean(pairs))
+    mean = mean_rank_agreement(matrix)
     return mean if np.isfinite(mean) else None
 
 

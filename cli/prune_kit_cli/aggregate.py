@@ -12,7 +12,7 @@ import numpy as np
 from prune_kit.store import Run
 from prune_kit.summary import aggregate_run, agreement_by_epoch
 
-from .agreement import a_few_epochs, agreement_lines, too_early
+from .agreement import a_few_epochs, agreement_lines, reliability_lines, too_early
 from .output import json_option, show, spans, warn
 from .parameters import Epochs
 
@@ -93,11 +93,14 @@ def aggregate(
         "quantiles": quantiles.tolist(),
         "never_learned": never,
         "agreement": rows,
+        "reliability": made["reliability"],
+        "half_overlap": made["half_overlap"],
     }
     lines = [
         f"{out}: {score} of {len(table):,} examples, mean over {len(made['seeds'])} seeds {_when(made)}",
         "  min {:.3f}, quarter {:.3f}, median {:.3f}, three quarters {:.3f}, max {:.3f}".format(*quantiles),
         *agreement_lines(rows, score),
+        *reliability_lines(made),
         "",
         "next: keep what matters",
         f"  prunekit prune {out} --keep 0.5 --out kept.parquet",

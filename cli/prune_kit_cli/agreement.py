@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from prune_kit.reliability import seeds_for
 from prune_kit.store import Run
 from prune_kit.summary import EARLY_AGREEMENT
 
 from .output import text_table
+
+RELIABLE = 0.95
+"""From this reliability on, other seeds change little."""
 
 
 def a_few_epochs(run: Run, *, also: int | None = None, most: int = 10) -> list[int]:
@@ -44,3 +48,19 @@ def too_early(rows: Sequence[Mapping[str, Any]], epoch: int) -> str | None:
         f"{EARLY_AGREEMENT}. A subset chosen by them can be worse than a random one. Score at a later epoch "
         "(--at-epochs), or with more seeds."
     )
+
+
+def reliability_lines(made: Mapping[str, Any]) -> list[str]:
+    """Whether the seeds of an aggregate are enough, from its provenance."""
+    reliability, agreement, overlap = (made.get(key) for key in ("reliability", "agreement", "half_overlap"))
+    if reliability is None or agreement is None:
+        return []
+    lines = [
+        f"reliability of the mean over {len(made['seeds'])} seeds: {reliability:.3f} (1 = no need of more)"
+    ]
+    if 0 < agreement < 1 and reliability < RELIABLE:
+        needed = seeds_for(agreement, RELIABLE)
+        lines[0] += f"; {RELIABLE} needs about {needed} seeds"
+    if overlap is not None:
+        lines.append(f"of the hardest half, two halves of the seeds keep {overlap:.1%} in common")
+    return lines

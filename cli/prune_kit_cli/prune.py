@@ -11,12 +11,11 @@ import numpy as np
 
 from prune_kit.arrays import NumpyArray
 from prune_kit.classes import ClassCount, class_counts
-from prune_kit.errors import PruneKitError
-from prune_kit.select import keep_easiest, keep_hardest, keep_random, keep_window
 from prune_kit.subset_file import write_ids
 from prune_kit.table import ScoreTable
 
 from .apply import apply_subset
+from .choose import DRAWN, METHODS, Choice
 from .output import json_option, show, text_table, warn
 from .parameters import Size
 
@@ -38,12 +37,31 @@ _TIED_SHARE = 0.01
 )
 @click.option(
     "--method",
-    type=click.Choice(["hardest", "easiest", "window", "random"]),
+    type=click.Choice(METHODS),
     default=None,
     help="Which examples stay. [default: hardest; window with --offset]",
 )
 @click.option("--per-class", is_flag=True, help="Keep the same share of every class.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of --method random.")
+@click.option(
+    "--prune-hardest",
+    type=Size(),
+    default=None,
+    help="With --method stratified: how many of the hardest are left out first, a fraction or a count. "
+    "[default: 0]",
+)
+@click.option(
+    "--strata",
+    type=click.IntRange(min=1),
+    default=None,
+    help="With --method stratified: into how many intervals of equal width the scores are cut. [default: 50]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of --method random and stratified.",
+)
 @click.option("--column", default="score", show_default=True, help="The column to go by.")
 @click.option(
     "--out",
@@ -67,6 +85,8 @@ def prune(
     offset: float | None,
     method: str | None,
     per_class: bool,
+    prune_hardest: float | None,
+    strata: int | None,
     seed: int,
     column: str,
     out: Path,
@@ -78,7 +98,9 @@ def prune(
 
     hardest: the highest scores. window: the lowest are left out up to --offset, the next --keep stay (the
     paper's Figure 2: with wrong labels among the hardest, leave the very hardest out by keeping fewer
-    after an offset). Always exactly as many as asked for; ties go by position.
+    after an offset). stratified: without the --prune-hardest, about as many from each of --strata intervals
+    of the scores, drawn at random (Zheng et al. 2023; for where little is kept, 30% or less). Always exactly
+    as many as asked for; ties go by position.
 
     With --apply, --out is a new folder with the kept part of DATA: rows, columns and their order, images and
     their names as they are. OUT/.prune_kit/kept.parquet has the ids and scores. Where a class vanishes whose
@@ -91,6 +113,8 @@ def prune(
             if offset is None
             else f"--offset does not go with --method {method}."
         )
+    if (prune_hardest is not None or strata is not None) and method != "stratified":
+        raise click.UsageError("--prune-hardest and --strata go with --method stratified.")
     if data is None and link:
         raise click.UsageError("--link goes with --apply.")
     if data is None and out.is_dir():
@@ -98,16 +122,19 @@ def prune(
             f"{str(out)!r} is a directory; with --apply it can be.", param_hint="'--out'"
         )
     table = ScoreTable.read(scores)
-    kept_rows = _choose(table, method, keep, offset, per_class, seed, column)
+    choice = Choice(
+        method=method,
+        keep=keep,
+        offset=offset,
+        prune_hardest=prune_hardest or 0.0,
+        strata=strata or 50,
+        per_class=per_class,
+        seed=seed,
+        column=column,
+    )
+    kept_rows = choice.positions(table)
     kept = table.take(kept_rows)
-    chosen = {
-        "method": method,
-        "keep": keep,
-        "offset": offset,
-        "per_class": per_class,
-        "seed": seed if method == "random" else None,
-        "of": table.provenance,
-    }
+    chosen = {**choice.as_dict(), "of": table.provenance}
     applied = None
     if data is None:
         write_subset(out, kept, chosen)
@@ -129,7 +156,7 @@ def prune(
         lines.append(line)
     lines += _class_lines(counts, table.provenance.get("config", {}).get("class_names") or [])
     show(as_json, result, lines)
-    if method != "random" and not per_class and (message := _ties(table[column], kept_rows)):
+    if method not in DRAWN and not per_class and (message := _ties(table[column], kept_rows)):
         warn(message)
     gone = [str(count.label) for count in counts if not count.kept]
     if gone and len(kept):
@@ -154,25 +181,6 @@ def _class_lines(counts: Sequence[ClassCount], names: Sequence[str]) -> list[str
         rows.sort(key=lambda row: row[-1])
         rows = rows[: _MOST_CLASSES // 2] + rows[-_MOST_CLASSES // 2 :]
     return lines + text_table(("class", "before", "kept", "share"), rows) if rows else []
-
-
-def _choose(
-    table: ScoreTable, method: str, keep: float, offset: float | None, per_class: bool, seed: int, column: str
-) -> Any:
-    labels = table.labels if per_class else None
-    if labels is not None and labels.ndim != 1:
-        raise PruneKitError("--per-class needs class indices; the labels of this file are soft.")
-    size: dict[str, Any] = {"count": keep} if isinstance(keep, int) else {"fraction": keep}
-    if method == "random":
-        return keep_random(len(table), seed=seed, labels=labels, **size)
-    if column not in table and column == "score":
-        raise PruneKitError(
-            f"there is no column 'score'; the columns are {', '.join(table)}.",
-            hint="average over the seeds first (`prunekit aggregate`), or name a --column",
-        )
-    if offset is not None:
-        return keep_window(table[column], offset=offset, labels=labels, **size)
-    return (keep_hardest if method == "hardest" else keep_easiest)(table[column], labels=labels, **size)
 
 
 def _ties(scores: NumpyArray, kept: NumpyArray) -> str | None:

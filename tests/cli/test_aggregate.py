@@ -109,3 +109,24 @@ def test_a_run_that_has_just_begun(prunekit, tmp_path):
         pass
     result = prunekit("aggregate", "run", "--out", "s.parquet", code=1)
     assert "no epoch at which all of its 2 seeds have been scored" in result.stderr
+
+
+def test_it_says_whether_the_seeds_are_enough(prunekit, run):
+    words = ("aggregate", "run", "--out", "s.parquet")
+    told = json.loads(prunekit(*words, "--epoch", "0", "--json").stdout)
+    rows = np.stack([run.read_part(seed, 0)["el2n"] for seed in range(3)])
+    pairs = [stats.spearmanr(rows[a], rows[b]).statistic for a, b in ((0, 1), (0, 2), (1, 2))]
+    mean = np.mean(pairs)
+    assert told["reliability"] == pytest.approx(3 * mean / (1 + 2 * mean), abs=1e-6)
+    needed = int(np.ceil(0.95 * (1 - mean) / (mean * 0.05)))
+    lines = prunekit(*words, "--epoch", "0").stdout
+    assert f"reliability of the mean over 3 seeds: {told['reliability']:.3f}" in lines
+    assert f"0.95 needs about {needed} seeds" in lines
+    assert f"keep {told['half_overlap']:.1%} in common" in lines
+    assert "needs about" not in prunekit(*words, "--epoch", "2").stdout
+
+
+def test_one_seed_has_no_reliability(prunekit, run):
+    words = ("aggregate", "run", "--out", "s.parquet", "--seeds", "1,")
+    assert "reliability" not in prunekit(*words).stdout
+    assert json.loads(prunekit(*words, "--json").stdout)["reliability"] is None

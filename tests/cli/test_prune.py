@@ -57,6 +57,11 @@ def test_per_class_keeps_the_same_share_of_each(prunekit, table):
         (["--method", "window", "--offset", "0"], lambda s: prune_kit.keep_window(s, offset=0, fraction=0.5)),
         (["--method", "random"], lambda s: prune_kit.keep_random(60, fraction=0.5, seed=0)),
         (["--method", "random", "--seed", "5"], lambda s: prune_kit.keep_random(60, fraction=0.5, seed=5)),
+        (["--method", "stratified"], lambda s: prune_kit.keep_stratified(s, fraction=0.5, seed=0)),
+        (
+            ["--method", "stratified", "--prune-hardest", "0.1", "--strata", "4", "--seed", "2"],
+            lambda s: prune_kit.keep_stratified(s, fraction=0.5, prune_hardest=0.1, strata=4, seed=2),
+        ),
     ],
 )
 def test_other_methods(prunekit, table, words, keep):
@@ -101,6 +106,8 @@ def test_a_parquet_subset_has_the_other_columns_and_says_where_it_comes_from(pru
         "method": "hardest",
         "keep": 0.3,
         "offset": None,
+        "prune_hardest": None,
+        "strata": None,
         "per_class": False,
         "seed": None,
         "of": table.provenance,
@@ -207,3 +214,24 @@ def test_bad_score_files(prunekit, scores, tmp_path):
         in prunekit("prune", "scores.parquet", *words, "--per-class", code=1).stderr
     )
     assert prunekit("prune", "scores.parquet", *words).stdout == "kept.txt: kept 1 of 2 examples (hardest)\n"
+
+
+def test_options_of_another_method_are_refused(prunekit, table):
+    words = ("prune", "scores.parquet", "--keep", "0.5", "--out", "kept.parquet")
+    for wrong in (
+        ("--strata", "5"),
+        ("--prune-hardest", "0.1"),
+        ("--method", "window", "--offset", "0", "--strata", "5"),
+    ):
+        assert "go with --method stratified" in prunekit(*words, *wrong, code=2).stderr
+
+
+def test_the_stratified_choice_is_written_down_and_warns_of_no_ties(prunekit, table):
+    words = ("--method", "stratified", "--prune-hardest", "3", "--seed", "4")
+    result = prunekit("prune", "scores.parquet", "--keep", "20", "--out", "kept.parquet", *words)
+    assert result.stderr == ""
+    kept = ScoreTable.read("kept.parquet")
+    told = {name: kept.provenance[name] for name in ("method", "prune_hardest", "strata", "seed")}
+    assert told == {"method": "stratified", "prune_hardest": 3, "strata": 50, "seed": 4}
+    hardest = table.ids[np.argsort(table["score"], kind="stable")[-3:]]
+    assert not np.isin(kept.ids, hardest).any()

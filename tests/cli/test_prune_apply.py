@@ -72,6 +72,8 @@ def test_the_folder_loads_as_the_kept_examples(request, prunekit, fixture):
         "method": "hardest",
         "keep": 0.5,
         "offset": None,
+        "prune_hardest": None,
+        "strata": None,
         "per_class": False,
         "seed": None,
         "of": {"run": "RUN"},

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from prune_kit.errors import PruneKitError
-from prune_kit.reliability import mean_rank_agreement, reliability, seeds_needed
+from prune_kit.reliability import half_overlap, mean_rank_agreement, reliability, seeds_needed
 
 
 def noisy(seeds, n=4000, noise=1.0, seed=0):
@@ -82,3 +82,39 @@ def test_one_seed_says_nothing():
 def test_the_target_is_between_0_and_1(target):
     with pytest.raises(PruneKitError, match="`target` must be"):
         seeds_needed(np.array([[1.0, 2, 3], [1, 2, 3]]), target=target)
+
+
+def test_halves_of_two_seeds_are_the_seeds():
+    rows = np.array([[1.0, 2, 3, 4, 5, 6], [6, 2, 3, 1, 5, 4]])
+    # The hardest three: 3, 4, 5 and 0, 4, 5.
+    assert half_overlap(rows) == pytest.approx(2 / 3)
+    assert half_overlap(rows, fraction=1.0) == 1.0
+
+
+def test_all_splits_of_four_seeds_by_hand():
+    rows = noisy(4, n=40)[1]
+
+    def hardest(seeds):
+        return set(np.argsort(rows[list(seeds)].mean(axis=0), kind="stable")[-10:])
+
+    splits = [((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2))]
+    expected = np.mean([len(hardest(a) & hardest(b)) / 10 for a, b in splits])
+    assert half_overlap(rows, fraction=0.25) == pytest.approx(expected)
+
+
+def test_more_seeds_keep_more_of_the_same():
+    few, many = (half_overlap(noisy(seeds, noise=1.5)[1]) for seeds in (2, 16))
+    assert 0.5 < few < many - 0.1 < 0.9
+    assert half_overlap(noisy(16)[1]) == half_overlap(noisy(16)[1])
+
+
+def test_chance_gives_the_fraction():
+    rows = np.random.default_rng(0).random((8, 5000))
+    assert half_overlap(rows, fraction=0.3) == pytest.approx(0.3, abs=0.02)
+
+
+def test_halves_need_two_seeds_and_something_kept():
+    with pytest.raises(PruneKitError, match="two seeds or more; got one"):
+        half_overlap(np.ones((1, 4)))
+    with pytest.raises(PruneKitError, match="must keep at least one example"):
+        half_overlap(np.ones((2, 4)), fraction=0.1)

@@ -75,7 +75,12 @@ def test_the_mean_over_seeds_is_what_it_says(write):
 def test_the_provenance_says_what_was_averaged(write):
     run = write(draw([0, 1, 4], [0, 7]))
     table = aggregate_run(run, score="margin", epoch=0, seeds=[4, 0])
-    agreement = table.provenance.pop("agreement")
+    agreement, reliability = (table.provenance.pop(name) for name in ("agreement", "reliability"))
+    assert reliability == pytest.approx(2 * agreement / (1 + agreement))
+    rows = np.stack([run.read_part(seed, 0)["margin"] for seed in (4, 0)])
+    hardest = [set(np.argsort(row, kind="stable")[len(row) - round(len(row) / 2) :]) for row in rows]
+    overlap = len(hardest[0] & hardest[1]) / len(hardest[0])
+    assert table.provenance.pop("half_overlap") == pytest.approx(overlap)
     assert table.provenance == {
         "run": str(run.path),
         "config": {"scores": ["el2n"]},
