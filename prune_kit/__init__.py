@@ -7,6 +7,7 @@ from .classes import class_counts
 from .epoch_record import EpochRecord
 from .errors import MissingExtraError, PruneKitError, RunConflictError, StoreError
 from .forgetting_tracker import ForgettingTracker
+from .noise import NoiseFlags, flag_highest, flag_noise
 from .recorder import ScoreRecorder
 from .reliability import half_overlap, reliability, seeds_needed
 from .scores import (
@@ -35,6 +36,7 @@ __all__ = [
     "EpochRecord",
     "ForgettingTracker",
     "MissingExtraError",
+    "NoiseFlags",
     "PruneKitError",
     "Recipe",
     "Run",
@@ -52,6 +54,8 @@ __all__ = [
     "el2n",
     "entropy",
     "error_norm",
+    "flag_highest",
+    "flag_noise",
     "forgetting",
     "grand",
     "grand_last_layer",
