@@ -5,7 +5,7 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from ..arrays import NumpyArray
 from ..errors import PruneKitError, StoreError
 from .columns import LABEL_NAMES, chosen_or_usual
 from .examples import Examples
+from .inputs import as_inputs, check_array
 from .labels import class_indices
 
 # Where a file holds both parts, as Keras' and MedMNIST's do, the training part is meant.
-_INPUT_KEYS = ("x", "inputs", "images", "image", "data", "features", "x_train", "train_images", "X")
+INPUT_KEYS = ("x", "inputs", "images", "image", "data", "features", "x_train", "train_images", "X")
 _PAIRS = {
     "x_train": "y_train",
     "x_test": "y_test",
@@ -52,22 +53,17 @@ def load_npz(
         If the keys of inputs and labels cannot be told, or the arrays do not fit.
     """
     source = str(path)
-    with reading(path), path.open("rb") as file:
-        arrays = np.load(file, allow_pickle=False)  # unpickling would run whatever code a file brings along
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise StoreError(
-                f"{path} is a single array, not .npz.", hint="rename it to .npy, and give its labels"
-            )
+    with reading(path), open_npz_file(path) as arrays:
         keys = arrays.files
         x = chosen_or_usual(
-            input_column, _INPUT_KEYS, keys, what="inputs", option="input_column", source=source
+            input_column, INPUT_KEYS, keys, what="inputs", option="input_column", source=source
         )
-        usual = (_PAIRS[x],) if x in _PAIRS else LABEL_NAMES
-        y = chosen_or_usual(label_column, usual, keys, what="labels", option="label_column", source=source)
+        y = chosen_or_usual(
+            label_column, usual_label_keys(x), keys, what="labels", option="label_column", source=source
+        )
         # A member that is no array comes as bytes, and is refused below for its type.
         inputs, labels = np.asarray(arrays[x]), np.asarray(arrays[y])
-        # Ids beside two parts would belong to neither for certain.
-        id_key = next((key for key in _ID_KEYS if key in keys and x not in _PAIRS), None)
+        id_key = usual_id_key(x, keys)
         ids = None if id_key is None else np.asarray(arrays[id_key])
     return _examples(inputs, labels, ids, source, image_size)
 
@@ -83,52 +79,50 @@ def load_npy(path: Path, labels: Path | None, *, image_size: int | None) -> Exam
         If there are no labels, or the arrays do not fit.
     """
     if labels is None:
-        raise PruneKitError(f"{path} holds inputs alone, without labels.", hint="give labels='labels.npy'")
+        raise missing_labels(path)
     with reading(path):
         inputs = np.lib.format.open_memmap(path, mode="r")
     with reading(labels):
         targets = np.lib.format.open_memmap(labels, mode="r")
-    return _examples(inputs, np.asarray(targets), None, str(path), image_size)
-
-
-def as_inputs(inputs: NumpyArray, source: str) -> NumpyArray:
-    """Return arrays as inputs: uint8 of 3 or 4 dimensions as images (channels last), all else as float32.
-
-    Images with the channels first, (n, 3, height, width), are turned; grey ones get their one channel.
-    """
-    if inputs.dtype.kind not in "biuf":
-        raise PruneKitError(f"{source}: inputs must be numbers; got dtype {inputs.dtype}.")
-    if inputs.dtype == np.uint8 and inputs.ndim == 3:
-        return inputs[..., np.newaxis]
-    if inputs.dtype == np.uint8 and inputs.ndim == 4:
-        if inputs.shape[3] in (1, 3, 4):
-            return inputs
-        if inputs.shape[1] in (1, 3, 4):
-            return np.ascontiguousarray(np.moveaxis(inputs, 1, 3))
-        raise PruneKitError(
-            f"{source}: images must have shape (n, height, width, channels), channels 1, 3 or 4; "
-            f"got {inputs.shape}.",
-            hint="inputs that are no images can be saved as float32",
-        )
-    if inputs.dtype == np.float32:
-        return inputs
-    with np.errstate(over="ignore"):  # what becomes infinite is refused by Examples
-        return inputs.astype(np.float32)
+    return _examples(inputs, np.array(targets), None, str(path), image_size)
 
 
 def _examples(
     inputs: NumpyArray, labels: NumpyArray, ids: NumpyArray | None, source: str, image_size: int | None
 ) -> Examples:
-    if inputs.ndim < 2:
-        raise PruneKitError(
-            f"{source}: inputs must have shape (n, ...), one row per example; got {inputs.shape}.",
-            hint="a single feature is of shape (n, 1)",
-        )
+    check_array(inputs, source)
     indices, class_names = class_indices(labels, None, source)
     ids = np.arange(len(inputs)) if ids is None else ids
 
-    examples = Examples(as_inputs(inputs, source), indices, ids, class_names, source)
+    examples = Examples(as_inputs(inputs), indices, ids, class_names, source)
     return examples if image_size is None else examples.resized(image_size)
+
+
+def missing_labels(path: Path) -> PruneKitError:
+    """The error where the labels of an .npy file are not given."""
+    return PruneKitError(f"{path} holds inputs alone, without labels.", hint="give labels='labels.npy'")
+
+
+def usual_label_keys(input_key: str) -> tuple[str, ...]:
+    """Under which keys the labels of these inputs usually are."""
+    return (_PAIRS[input_key],) if input_key in _PAIRS else LABEL_NAMES
+
+
+def usual_id_key(input_key: str, keys: Sequence[str]) -> str | None:
+    """Under which key the ids are; beside two parts of a data set, whose they are cannot be told."""
+    return next((key for key in _ID_KEYS if key in keys and input_key not in _PAIRS), None)
+
+
+@contextmanager
+def open_npz_file(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """Open an .npz file, for use inside `reading`; StoreError if it is a single array."""
+    with path.open("rb") as file:
+        arrays = np.load(file, allow_pickle=False)  # unpickling would run whatever code a file brings along
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise StoreError(
+                f"{path} is a single array, not .npz.", hint="rename it to .npy, and give its labels"
+            )
+        yield arrays
 
 
 @contextmanager

@@ -20,6 +20,7 @@ FEATURE_NAMES = (
     "image",
     "images",
 )
+TEXT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def chosen_or_usual(
@@ -45,6 +46,43 @@ def chosen_or_usual(
         f"{source} has no column of {what} under a usual name ({', '.join(usual)}); it has {listed(there)}.",
         hint=f"name it with {option}",
     )
+
+
+def label_name(
+    chosen: str | None, usual: Sequence[str], there: Sequence[str], *, needed: bool, source: str
+) -> str | None:
+    """Return the column of labels as `chosen_or_usual` does; None if there is none and none is needed."""
+    if not needed and chosen is None and not set(usual) & set(there):
+        return None
+    return chosen_or_usual(chosen, usual, there, what="labels", option="label_column", source=source)
+
+
+def chosen_inputs(
+    chosen: str | Sequence[str] | None, there: Sequence[str], *, one_array: bool, source: str
+) -> str | tuple[str, ...] | None:
+    """Return the one column that the user chose, or several: those chosen, else those of tokenised text.
+
+    None where nothing is chosen and there is no tokenised text, or `one_array` is wanted.
+
+    Raises
+    ------
+    PruneKitError
+        If a chosen one is not there, none is, or several are where one array is wanted.
+    """
+    if isinstance(chosen, str) or (chosen is None and one_array):
+        return chosen
+    if chosen is None:
+        return tuple(name for name in TEXT_NAMES if name in there) if TEXT_NAMES[0] in there else None
+    names = tuple(dict.fromkeys(chosen))
+    if one_array or not names:
+        raise PruneKitError(
+            f"`input_column` must name {'one column' if one_array else 'a column, or several'}; "
+            f"got {chosen!r}.",
+            hint="several inputs are read by open_examples" if one_array else None,
+        )
+    for name in names:
+        chosen_or_usual(name, (), there, what="inputs", option="input_column", source=source)
+    return names
 
 
 def only_or_usual(

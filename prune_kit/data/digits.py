@@ -6,11 +6,23 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import MissingExtraError
+from ..errors import MissingExtraError, PruneKitError
 from ..select import keep_random
 from .examples import Examples
 
 _TEST_SIZE = 450
+
+
+def digits(name: str) -> Examples:
+    """Return what `digits`, `digits:test` or another such name names."""
+    if name == "digits":
+        return load_digits("train")
+    match name.removeprefix("digits:"):
+        case "train" | "test" | "all" as part:
+            return load_digits(part)
+    raise PruneKitError(
+        f"the digits have the parts train, test and all; got {name!r}.", hint="give 'digits:test'"
+    )
 
 
 def load_digits(part: Literal["train", "test", "all"]) -> Examples:
@@ -26,16 +38,16 @@ def load_digits(part: Literal["train", "test", "all"]) -> Examples:
             "the data set `digits` needs scikit-learn, which is not installed.",
             hint='pip install "prune-kit[data]"',
         ) from error
-    digits = datasets.load_digits()
-    n = len(digits.target)
-    test = keep_random(n, count=_TEST_SIZE, seed=0, labels=digits.target)
+    bunch = datasets.load_digits()
+    n = len(bunch.target)
+    test = keep_random(n, count=_TEST_SIZE, seed=0, labels=bunch.target)
     everything = np.arange(n)
     ids = {"train": np.setdiff1d(everything, test), "test": test, "all": everything}[part]
-    images = np.rint(digits.images[ids] * (255 / 16)).astype(np.uint8)
+    images = np.rint(bunch.images[ids] * (255 / 16)).astype(np.uint8)
     return Examples(
         inputs=images[..., np.newaxis],
-        labels=digits.target[ids].astype(np.int64),
+        labels=bunch.target[ids].astype(np.int64),
         ids=ids,
-        class_names=tuple(str(name) for name in digits.target_names),
+        class_names=tuple(str(name) for name in bunch.target_names),
         source="digits" if part == "train" else f"digits:{part}",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,10 +12,9 @@ import numpy.typing as npt
 from ..arrays import NumpyArray, as_array, to_numpy
 from ..errors import PruneKitError
 from ..id_index import IdIndex
-from ..ids import check_ids, some
+from ..ids import check_ids
+from .example_checks import blocks, check_finite, check_inputs, check_labels, count_classes
 from .images import resize_images
-
-_BLOCK_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,24 +48,12 @@ class Examples:
     source: str
 
     def __post_init__(self) -> None:
-        inputs, labels = self.inputs, self.labels
-        is_image_array = inputs.dtype == np.uint8 and inputs.ndim == 4
-        is_feature_array = inputs.dtype == np.float32 and inputs.ndim >= 2
-        if 0 in inputs.shape or not (is_image_array or is_feature_array):
-            raise PruneKitError(
-                f"{self.source}: inputs must be uint8 images of shape (n, height, width, channels) or "
-                f"float32 features of shape (n, ...), none of these 0; "
-                f"got {inputs.dtype} of shape {inputs.shape}."
-            )
-        if labels.shape != (len(inputs),) or labels.dtype != np.int64:
-            raise PruneKitError(
-                f"{self.source}: labels must have shape ({len(inputs)},), one per input, and be int64; "
-                f"got shape {labels.shape}, {labels.dtype}."
-            )
-        _check_classes(labels, self.class_names, self.source)
-        object.__setattr__(self, "ids", check_ids(self.ids, len(inputs), name=f"ids of {self.source}"))
-        if inputs.dtype == np.float32:
-            _check_finite(inputs, self.ids, self.source)
+        check_inputs(self.inputs.dtype, self.inputs.shape, self.source)
+        check_labels(self.labels, len(self.inputs), self.class_names, self.source)
+        ids = check_ids(self.ids, len(self.inputs), name=f"ids of {self.source}")
+        object.__setattr__(self, "ids", ids)
+        if self.inputs.dtype == np.float32:
+            check_finite(self.inputs, ids, self.source)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -85,7 +71,7 @@ class Examples:
     @property
     def num_classes(self) -> int:
         """How many classes there are: as many as have names, else up to the highest label."""
-        return int(self.labels.max()) + 1 if self.class_names is None else len(self.class_names)
+        return count_classes(self.labels, self.class_names)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -97,7 +83,7 @@ class Examples:
                 digest.update("\0".join(array.tolist()).encode())
             else:
                 digest.update(f"{array.dtype.newbyteorder('<').str} {array.shape}".encode())
-                for block in _blocks(array):
+                for block in blocks(array):
                     digest.update(np.ascontiguousarray(block, dtype=array.dtype.newbyteorder("<")).data)
         return digest.hexdigest()
 
@@ -145,37 +131,3 @@ class Examples:
             If an id is not there (some are named), or given twice.
         """
         return IdIndex(self.ids).positions(check_ids(ids), where=self.source)
-
-
-def _check_classes(labels: npt.NDArray[np.int64], names: tuple[str, ...] | None, source: str) -> None:
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0:
-        raise PruneKitError(
-            f"{source}: labels must be class indices, 0 or more; got {low}.",
-            hint="-1 often marks examples without a label: leave these out",
-        )
-    if names is not None and high >= len(names):
-        raise PruneKitError(
-            f"{source}: labels must be below {len(names)}, the number of class names; got {high}."
-        )
-
-
-def _check_finite(inputs: NumpyArray, ids: NumpyArray, source: str) -> None:
-    start = 0
-    for block in _blocks(inputs):
-        finite = np.isfinite(block)
-        if not finite.all():
-            rows = np.flatnonzero(~finite.reshape(len(block), -1).all(axis=1)) + start
-            raise PruneKitError(
-                f"{source}: inputs must be finite numbers; got NaN or infinity (in float32) in the examples "
-                f"with the ids {some(ids[rows].tolist())}.",
-                hint="fill in missing values, or leave these examples out",
-            )
-        start += len(block)
-
-
-def _blocks(array: NumpyArray) -> Iterator[NumpyArray]:
-    """Go through a possibly memory-mapped array a few rows at a time."""
-    rows = max(1, _BLOCK_BYTES * len(array) // max(array.nbytes, 1))
-    for start in range(0, len(array), rows):
-        yield array[start : start + rows]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ..errors import StoreError
+from ..errors import PruneKitError, StoreError
 from .folder import SPLIT_NAMES
 
 _KINDS = (
@@ -55,6 +56,22 @@ def find_data(source: str | Path, /) -> Found:
     if suffixes == {".npy"} and len(files) == 1:
         return Found("npy", tuple(files))
     raise StoreError(f"{name} is not a kind of data that can be read.", hint=f"give {_KINDS}")
+
+
+_APPLICABLE: dict[str, tuple[str, ...]] = {
+    "parquet": ("input_column", "label_column"),
+    "npz": ("input_column", "label_column"),
+    "npy": ("labels",),
+}
+
+
+def check_options(found: Found, name: str, options: Mapping[str, object]) -> None:
+    """Raise PruneKitError if an option is given that does not apply to data of this kind."""
+    for option, value in options.items():
+        if value is not None and option not in _APPLICABLE.get(found.kind, ()):
+            raise PruneKitError(
+                f"`{option}` does not apply to {name}; got {str(value)!r}.", hint="leave it out"
+            )
 
 
 def is_part_name(name: str) -> bool:

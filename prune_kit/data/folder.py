@@ -2,38 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from ..arrays import NumpyArray
 from ..errors import StoreError
 from ..ids import some
-from .examples import Examples
-from .images import decode_images, stack_images
+from .images import CHUNK, FirstImage, decode_images, decoding_threads, stack_images
+from .reader import Digest, InputSpec, Part
 
 _SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+_SAMPLES = 64
 SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev"))
 
 
-def load_image_folder(folder: Path, *, image_size: int | None) -> Examples:
-    """Load the images of `images_by_class`; ids are their relative paths.
+class FolderReader:
+    """The images of `images_by_class`, by their relative paths; see `Reader`.
+
+    Parameters
+    ----------
+    folder
+        The folder of class folders.
+    image_size
+        Resize the short side of images to it, and cut out the centre.
 
     Raises
     ------
     StoreError
-        As `images_by_class`, or if an image cannot be read.
+        As `images_by_class`, or if the first image cannot be read.
     """
-    files = images_by_class(folder)
-    paths = [path for group in files.values() for path in group]
-    names = [str(path) for path in paths]
-    return Examples(
-        inputs=stack_images(decode_images(paths, names, image_size), names, str(folder)),
-        labels=np.repeat(np.arange(len(files)), [len(group) for group in files.values()]).astype(np.int64),
-        ids=np.array(image_ids(folder, paths)),
-        class_names=tuple(files),
-        source=str(folder),
-    )
+
+    def __init__(self, folder: Path, *, image_size: int | None) -> None:
+        files = images_by_class(folder)
+        counts = [len(group) for group in files.values()]
+        self._paths = [path for group in files.values() for path in group]
+        self._image_size = image_size
+        self.source = str(folder)
+        self.labels: npt.NDArray[np.int64] | None = np.repeat(np.arange(len(files)), counts).astype(np.int64)
+        self.ids: NumpyArray | None = np.array(image_ids(folder, self._paths))
+        self.class_names: tuple[str, ...] | None = tuple(files)
+        self.block_rows = 1
+        self.chunk_rows: int | None = CHUNK
+        self.workers = decoding_threads(self._paths)
+        name = str(self._paths[0])
+        (image,) = decode_images(self._paths[:1], [name], image_size)
+        self._first = FirstImage(image.shape[0], image.shape[1], name)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def spec(self) -> InputSpec:
+        """See `Reader.spec`; images are RGB if one of those looked at is."""
+        return self._first.spec(self.decode(Part(row, range(row, row + 1))) for row in self._samples())
+
+    def parts(self, rows: int, /) -> Generator[Part]:
+        """See `Reader.parts`; the files are read when they are decoded."""
+        for start in range(0, len(self), rows):
+            yield Part(start, range(start, min(start + rows, len(self))))
+
+    def decode(self, part: Part, /) -> NumpyArray:
+        """See `Reader.decode`."""
+        paths = [self._paths[row] for row in part.rows]
+        names = [str(path) for path in paths]
+        return stack_images(decode_images(paths, names, self._image_size), names, self.source, self._first)
+
+    def feed(self, digest: Digest, /) -> None:
+        """See `Reader.feed`: the sizes of all files, and the contents of some."""
+        sizes = [path.stat().st_size for path in self._paths]
+        digest.update(f"images {sizes} {self._image_size}".encode())
+        for row in self._samples():
+            digest.update(self._paths[row].read_bytes())
+
+    def _samples(self) -> list[int]:
+        samples: list[int] = np.unique(np.linspace(0, len(self) - 1, _SAMPLES).astype(int)).tolist()
+        return samples
 
 
 def images_by_class(folder: Path) -> dict[str, list[Path]]:

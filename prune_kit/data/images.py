@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import os
 import struct
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..arrays import NumpyArray
 from ..errors import MissingExtraError, PruneKitError, StoreError
+from .reader import InputSpec
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _GREY_MODES = ("1", "L", "LA")
 _DEEP_MODES = ("I", "F")  # with more than 8 bits a channel, as "I;16"
 _ORIENTATION = 0x0112  # the EXIF tag
-_PER_TASK = 64
+CHUNK = 64
+"""How many images one task decodes."""
+_SAMPLE = 64
 # Below this, what Pillow does in Python outweighs the decoding, and threads only wait for each other:
 # 10,000 JPEGs of 32 x 32 take 1.6 s in one thread and 2.2 s in two.
 _THREADS_FROM_BYTES = 3000
@@ -49,35 +51,44 @@ def decode_images(
     StoreError
         If an image cannot be read; it is named.
     """
-    tasks = range(0, len(encoded), _PER_TASK)
-    _pillow()  # in this thread first, for a plain error
-
-    def decode(start: int) -> list[NumpyArray]:
-        chunk = slice(start, start + _PER_TASK)
-        return [
-            _decode(item, name, image_size) for item, name in zip(encoded[chunk], names[chunk], strict=True)
-        ]
-
-    sizes = [len(item) if isinstance(item, bytes) else item.stat().st_size for item in encoded[:_PER_TASK]]
-    if sum(sizes) < _THREADS_FROM_BYTES * len(sizes):
-        return [image for start in tasks for image in decode(start)]
-    with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
-        return [image for images in pool.map(decode, tasks) for image in images]
+    _pillow()  # a plain error, before any image is blamed
+    return [_decode(item, name, image_size) for item, name in zip(encoded, names, strict=True)]
 
 
-def stack_images(images: Sequence[NumpyArray], names: Sequence[str], source: str) -> NumpyArray:
+def decoding_threads(encoded: Sequence[bytes | Path]) -> int:
+    """How many threads are worth having for such images."""
+    sizes = [len(item) if isinstance(item, bytes) else item.stat().st_size for item in encoded[:_SAMPLE]]
+    return 1 if sum(sizes) < _THREADS_FROM_BYTES * len(sizes) else min(32, os.cpu_count() or 1)
+
+
+class FirstImage(NamedTuple):
+    """The image whose size all others must have."""
+
+    height: int
+    width: int
+    name: str
+
+    def spec(self, samples: Iterable[NumpyArray]) -> InputSpec:
+        """What all images are: RGB if one of the samples is, each of shape (1, height, width, channels)."""
+        channels = next((image.shape[3] for image in samples if image.shape[3] > 1), 1)
+        return InputSpec((self.height, self.width, channels), np.dtype(np.uint8))
+
+
+def stack_images(
+    images: Sequence[NumpyArray], names: Sequence[str], source: str, first: FirstImage | None = None
+) -> NumpyArray:
     """Put decoded images into one array of shape (n, height, width, channels); grey among RGB becomes RGB.
 
     Raises
     ------
     PruneKitError
-        If they differ in size; two that do are named.
+        If they differ in size from the first, of these or of all; two that do are named.
     """
-    height, width = images[0].shape[:2]
+    height, width, first_name = first or FirstImage(images[0].shape[0], images[0].shape[1], names[0])
     for image, name in zip(images, names, strict=True):
         if image.shape[:2] != (height, width):
             raise PruneKitError(
-                f"{source}: images must all be of one size; got {height} x {width} ({names[0]}) and "
+                f"{source}: images must all be of one size; got {height} x {width} ({first_name}) and "
                 f"{image.shape[0]} x {image.shape[1]} ({name}).",
                 hint="give image_size, for example 32: the short side is resized to it, the centre cut out",
             )

@@ -46,4 +46,4 @@ def class_indices(
         raise PruneKitError(
             f"{source}: labels must be class indices or class names; got dtype {values.dtype}."
         )
-    return values.astype(np.int64), None if names is None else tuple(names)
+    return values.astype(np.int64, copy=False), None if names is None else tuple(names)

@@ -1,16 +1,16 @@
-"""One door to examples on disk: what is there decides how it is read."""
+"""One door to examples on disk, loaded into memory: what is there decides how it is read."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import PruneKitError
 from .array_files import load_npy, load_npz
-from .digits import load_digits
+from .digits import digits
 from .examples import Examples
-from .find import find_data
-from .folder import load_image_folder
+from .find import check_options, find_data
+from .folder import FolderReader
 from .images import check_image_size
+from .read_all import read_all
 
 
 def load_examples(
@@ -70,41 +70,23 @@ def load_examples(
     """
     check_image_size(image_size)
     name = str(source)
-    columns = {"input_column": input_column, "label_column": label_column}
-    options = {**columns, "labels": labels}
-    kind, paths = find_data(source)
-    if kind == "digits":
-        _refuse(options, name)
-        examples = _digits(name)
-        return examples if image_size is None else examples.resized(image_size)
-    if kind == "images":
-        _refuse(options, name)
-        return load_image_folder(paths[0], image_size=image_size)
-    if kind == "npy":
-        _refuse(columns, name)
-        return load_npy(paths[0], None if labels is None else Path(labels), image_size=image_size)
-    _refuse({"labels": labels}, name)
-    if kind == "npz":
-        return load_npz(paths[0], image_size=image_size, **columns)
-    from .parquet import load_parquet  # loads pyarrow
+    options = {"input_column": input_column, "label_column": label_column, "labels": labels}
+    found = find_data(source)
+    check_options(found, name, options)
+    path = found.paths[0] if found.paths else Path()
+    match found.kind:
+        case "digits":
+            examples = digits(name)
+            return examples if image_size is None else examples.resized(image_size)
+        case "npy":
+            return load_npy(path, None if labels is None else Path(labels), image_size=image_size)
+        case "npz":
+            return load_npz(path, image_size=image_size, input_column=input_column, label_column=label_column)
+        case "images":
+            return read_all(FolderReader(path, image_size=image_size))
+    from .parquet import ParquetReader  # loads pyarrow
 
-    return load_parquet(paths, name, image_size=image_size, **columns)
-
-
-def _digits(name: str) -> Examples:
-    if name == "digits":
-        return load_digits("train")
-    match name.removeprefix("digits:"):
-        case "train" | "test" | "all" as part:
-            return load_digits(part)
-    raise PruneKitError(
-        f"the digits have the parts train, test and all; got {name!r}.", hint="give 'digits:test'"
+    reader = ParquetReader(
+        found.paths, name, image_size=image_size, input_column=input_column, label_column=label_column
     )
-
-
-def _refuse(options: dict[str, str | Path | None] | dict[str, str | None], name: str) -> None:
-    for option, value in options.items():
-        if value is not None:
-            raise PruneKitError(
-                f"`{option}` does not apply to {name}; got {str(value)!r}.", hint="leave it out"
-            )
+    return read_all(reader)

@@ -2,68 +2,49 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from ..arrays import NumpyArray
 from ..errors import PruneKitError, StoreError
-from .columns import (
-    FEATURE_NAMES,
-    IMAGE_NAMES,
-    LABEL_NAMES,
-    chosen_or_usual,
-    is_index,
-    is_label_like,
-    listed,
-    only_or_usual,
-)
-from .examples import Examples
-from .images import decode_images, stack_images
-from .labels import class_indices
-from .parquet_files import (
-    ID_COLUMN,
-    column_values,
-    common_schema,
-    open_parquet,
-    read_batches,
-    reading,
-    refuse_nulls,
-    to_numpy,
-    typed_names,
-)
+from .parquet_decoders import make_decoder
+from .parquet_files import common_schema, open_parquet, read_batches, reading, refuse_nulls
+from .parquet_labels import read_column, read_labels
+from .parquet_roles import find_roles
+from .reader import BLOCK_BYTES, Digest, Inputs, InputSpec, Part
 
-_BATCH_ROWS = 1024  # so that the encoded images of only so many rows are held at a time
+_READ_ROWS = 1 << 13  # the most that are read at a time, unless a batch has more
+_SAMPLES = 16  # row groups of which the first rows are looked at
+_SAMPLE_ROWS = 64
 
 
-@dataclass(frozen=True)
-class _Roles:
-    """Which columns are what."""
-
-    kind: Literal["images", "lists", "numbers"]
-    inputs: tuple[str, ...]
-    label: str
-    id: str | None
-
-    @property
-    def all(self) -> list[str]:
-        return list(dict.fromkeys((*self.inputs, self.label, *((self.id,) if self.id else ()))))
+class _RowGroup(NamedTuple):
+    start: int
+    """The position of its first row in all files."""
+    path: Path
+    number: int
+    """Which of its file's row groups it is."""
+    metadata: Any
 
 
-def load_parquet(
-    files: Sequence[Path],
-    source: str,
-    *,
-    image_size: int | None,
-    input_column: str | None,
-    label_column: str | None,
-) -> Examples:
-    """Load Parquet files, one after the other, as one data set.
+class ParquetReader:
+    """Parquet files, one after the other, as one data set; see `Reader`.
+
+    Parameters
+    ----------
+    files
+        The files, in the order of reading.
+    source
+        What to call them all.
+    image_size
+        Resize the short side of images to it, and cut out the centre.
+    input_column, label_column, needs_labels, one_array
+        See `find_roles`.
 
     Raises
     ------
@@ -72,170 +53,141 @@ def load_parquet(
     PruneKitError
         If the columns of inputs and labels cannot be told, or hold nulls or what is neither.
     """
-    schema = common_schema(files)
-    roles = _find_roles(schema, source, input_column, label_column)
-    if image_size is not None and roles.kind != "images":
-        raise PruneKitError(f"{source} has features, not images.", hint="leave image_size out")
-    inputs: list[NumpyArray] = []
-    labels: list[NumpyArray] = []
-    ids: list[NumpyArray] = []
-    rows = 0
-    for batch in _batches(files, roles):
-        with reading(source):  # Arrow checks strings only when they are converted
-            inputs.extend(_read_inputs(batch, roles, source, rows, image_size))
-            labels.append(column_values(batch, roles.label, source, rows))
-            ids.append(_read_ids(batch, roles, source, rows))
-        rows += len(batch)
-    if not rows:
-        raise StoreError(f"{source} has no rows.")
-    indices, class_names = class_indices(np.concatenate(labels), _class_names(schema, roles.label), source)
-    if roles.kind == "images":
-        stacked = stack_images(inputs, [f"row {row}" for row in range(rows)], source)
-    else:
-        stacked = _concatenate(inputs, source)
-    return Examples(stacked, indices, np.concatenate(ids), class_names, source)
 
-
-def _read_inputs(
-    batch: pa.RecordBatch, roles: _Roles, source: str, first_row: int, image_size: int | None
-) -> list[NumpyArray]:
-    """Return the images of a batch one by one, or its features as one array."""
-    columns: list[Any] = [batch.column(name) for name in roles.inputs]
-    for column, name in zip(columns, roles.inputs, strict=True):
-        refuse_nulls(column, name, source, first_row)
-    if roles.kind == "images":
-        names = [f"in row {row} of {source}" for row in range(first_row, first_row + len(batch))]
-        return decode_images(_encoded(columns[0], source, first_row), names, image_size)
-    if roles.kind == "lists":
-        return [_dense(columns[0], roles.inputs[0], source)]
-    return [np.column_stack([_to_float32(column) for column in columns])]
-
-
-def _read_ids(batch: pa.RecordBatch, roles: _Roles, source: str, first_row: int) -> NumpyArray:
-    if roles.id is None:
-        return np.arange(first_row, first_row + len(batch))
-    return column_values(batch, roles.id, source, first_row)
-
-
-def _batches(files: Sequence[Path], roles: _Roles) -> Iterator[pa.RecordBatch]:
-    for path in files:
-        yield from read_batches(open_parquet(path), path, batch_size=_BATCH_ROWS, columns=roles.all)
-
-
-def _find_roles(schema: pa.Schema, source: str, input_column: str | None, label_column: str | None) -> _Roles:
-    names = schema.names
-    label = chosen_or_usual(
-        label_column, LABEL_NAMES, names, what="labels", option="label_column", source=source
-    )
-    ids = ID_COLUMN if ID_COLUMN in names and input_column != ID_COLUMN and label != ID_COLUMN else None
-    if input_column is not None:
-        chosen_or_usual(input_column, (), names, what="inputs", option="input_column", source=source)
-        candidates = [input_column]
-    else:
-        candidates = [
-            name
-            for name in names
-            if name not in (label, ids) and not is_label_like(name) and not is_index(name)
-        ]
-    types = {name: schema.field(name).type for name in candidates}
-    images = [name for name in candidates if _is_image(types[name])]
-    if image := only_or_usual(images, IMAGE_NAMES, what="image", option="input_column", source=source):
-        return _Roles("images", (image,), label, ids)
-    lists = [name for name in candidates if _is_list_of_numbers(types[name])]
-    if features := only_or_usual(lists, FEATURE_NAMES, what="features", option="input_column", source=source):
-        return _Roles("lists", (features,), label, ids)
-    if numbers := tuple(name for name in candidates if _is_number(types[name])):
-        return _Roles("numbers", numbers, label, ids)
-    raise PruneKitError(
-        f"{source} has no column of images (bytes), of lists of numbers, or of numbers, beside its labels; "
-        f"it has {listed(typed_names(schema))}.",
-        hint="images are stored as in the Hugging Face layout: struct<bytes: binary, path: string>",
-    )
-
-
-def _is_image(kind: Any) -> bool:
-    if pa.types.is_struct(kind):
-        index = kind.get_field_index("bytes")
-        return index >= 0 and _is_binary(kind.field(index).type)
-    return _is_binary(kind)
-
-
-def _is_binary(kind: Any) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _is_list(kind: Any) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
-
-
-def _is_list_of_numbers(kind: Any) -> bool:
-    if isinstance(kind, pa.BaseExtensionType):  # Hugging Face's Array2D, and tensors
-        kind = kind.storage_type
-    return _is_list(kind) and (_is_number(kind.value_type) or _is_list_of_numbers(kind.value_type))
-
-
-def _is_number(kind: Any) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
-
-
-def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
-    """Return the names of a Hugging Face ClassLabel, which are in the schema's metadata."""
-    try:
-        metadata = json.loads((schema.metadata or {})[b"huggingface"])
-        names = metadata["info"]["features"][label]["names"]
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError):
-        return None  # not written by Hugging Face's library, or the labels are plain integers
-    return [str(name) for name in names] if isinstance(names, list) else None
-
-
-def _encoded(column: Any, source: str, first_row: int) -> list[bytes]:
-    if pa.types.is_struct(column.type):
-        column = column.field("bytes")
-        if column.null_count:
-            row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False))) + first_row
-            raise StoreError(
-                f"{source}: the image in row {row} has no bytes, only a path.",
-                hint="embed the image files when writing: dataset.to_parquet() of the datasets library does",
-            )
-    contents: list[bytes] = column.to_pylist()
-    return contents
-
-
-def _dense(column: Any, name: str, source: str) -> NumpyArray:
-    """Return a column of lists, nested or not, as one float32 array of shape (n, ...)."""
-    shape = [len(column)]
-    while True:
-        if isinstance(column, pa.ExtensionArray):
-            column = column.storage
-        if not _is_list(column.type):
-            break
-        lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False))
-        if column.null_count or lengths.size != 1:
-            raise PruneKitError(
-                f"{source}: the lists of the column {name} must all have one length, and none be null; "
-                f"got lengths from {lengths.min():.0f} to {lengths.max():.0f}.",
-                hint="pad or cut the features to one length first",
-            )
-        shape.append(int(lengths[0]))
-        column = column.flatten()
-    if column.null_count:
-        raise PruneKitError(
-            f"{source}: the lists of the column {name} must have no nulls; got {column.null_count}.",
-            hint="fill in missing values, or leave these rows out",
+    def __init__(
+        self,
+        files: Sequence[Path],
+        source: str,
+        *,
+        image_size: int | None,
+        input_column: str | Sequence[str] | None,
+        label_column: str | None,
+        needs_labels: bool = True,
+        one_array: bool = True,
+    ) -> None:
+        self._files = files
+        self._image_size = image_size
+        self.source = source
+        self._schema = common_schema(files)
+        self._roles = roles = find_roles(
+            self._schema,
+            source,
+            input_column=input_column,
+            label_column=label_column,
+            needs_labels=needs_labels,
+            one_array=one_array,
         )
-    return _to_float32(column).reshape(shape)
-
-
-def _to_float32(column: Any) -> NumpyArray:
-    with np.errstate(over="ignore"):  # what becomes infinite is refused by Examples
-        return to_numpy(column).astype(np.float32)
-
-
-def _concatenate(parts: list[NumpyArray], source: str) -> NumpyArray:
-    shapes = sorted({part.shape[1:] for part in parts})
-    if len(shapes) > 1:
-        raise PruneKitError(
-            f"{source}: the feature lists must all have one length; got shapes {shapes[0]} and {shapes[-1]}.",
-            hint="pad or cut the features to one length first",
+        if image_size is not None and roles.kind != "images":
+            raise PruneKitError(f"{source} has features, not images.", hint="leave image_size out")
+        self._metadata = [open_parquet(path).metadata for path in files]
+        self._rows = int(sum(each.num_rows for each in self._metadata))
+        if not self._rows:
+            raise StoreError(f"{source} has no rows.")
+        self.labels: npt.NDArray[np.int64] | None = None
+        self.class_names: tuple[str, ...] | None = None
+        if roles.label is not None:
+            self.labels, self.class_names = read_labels(files, self._schema, roles.label, source)
+        self.ids = None if roles.id is None else read_column(files, roles.id, source)
+        first = next(self._samples(_SAMPLE_ROWS))
+        row_bytes = first.rows.nbytes // len(first.rows) + 1
+        self._read_rows = min(_READ_ROWS, BLOCK_BYTES // row_bytes)
+        self._decoder = make_decoder(
+            roles, self._columns(first), source, image_size=image_size, schema=self._schema
         )
-    return np.concatenate(parts)
+        self.block_rows = self._read_rows if self._decoder.joins else 1
+        self.chunk_rows, self.workers = self._decoder.chunk_rows, self._decoder.workers
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def spec(self) -> InputSpec | dict[str, InputSpec]:
+        """See `Reader.spec`; images are RGB if one of those looked at is."""
+        return self._decoder.spec(self.decode(sample) for sample in self._samples(1))
+
+    def parts(self, rows: int, /) -> Generator[Part]:
+        """See `Reader.parts`."""
+        start = 0
+        block = rows * max(1, self._read_rows // rows)
+        for batch in _of_equal_length(self._batches(batch_size=block), rows):
+            yield Part(start, batch)
+            start += len(batch)
+
+    def decode(self, part: Part, /) -> Inputs:
+        """See `Reader.decode`."""
+        with reading(self.source):
+            return self._decoder.decode(self._columns(part), part.start)
+
+    def feed(self, digest: Digest, /) -> None:
+        """See `Reader.feed`: what the files say of their row groups, and rows at the start of some."""
+        schema = [f"{name} {self._schema.field(name).type}" for name in self._roles.inputs]
+        digest.update(f"{self._roles.kind} {schema} {self._image_size}".encode())
+        for group in self._groups():
+            digest.update(f"{group.metadata.num_rows} {self._about(group.metadata)}".encode())
+        sample_rows = 1 if self._roles.kind == "images" else _SAMPLE_ROWS
+        for sample in self._samples(sample_rows):
+            inputs = self.decode(sample)
+            for array in inputs.values() if isinstance(inputs, dict) else [inputs]:
+                digest.update(f"{array.dtype.str} {array.shape}".encode())
+                digest.update(array.tobytes())
+
+    def _columns(self, part: Part) -> list[Any]:
+        columns = [part.rows.column(name) for name in self._roles.inputs]
+        for column, name in zip(columns, self._roles.inputs, strict=True):
+            refuse_nulls(column, name, self.source, part.start)
+        return columns
+
+    def _about(self, group: Any) -> list[object]:
+        """What the metadata says of the inputs in a row group."""
+        said: list[object] = []
+        for column in map(group.column, self._leaves):
+            said.append(column.total_uncompressed_size)
+            if self._roles.kind != "images" and column.is_stats_set and column.statistics.has_min_max:
+                said += [column.statistics.min, column.statistics.max]
+        return said
+
+    @cached_property
+    def _leaves(self) -> list[int]:
+        """Which columns of the file, where each leaf of a nested type is one, are inputs."""
+        columns, starts = self._metadata[0].schema, tuple(f"{name}." for name in self._roles.inputs)
+        return [i for i in range(len(columns)) if f"{columns.column(i).path}.".startswith(starts)]
+
+    def _batches(self, **options: Any) -> Iterator[pa.RecordBatch]:
+        for path in self._files:
+            yield from read_batches(open_parquet(path), path, columns=[*self._roles.inputs], **options)
+
+    def _samples(self, rows: int) -> Iterator[Part]:
+        """Rows at the start of some row groups, the first among them."""
+        groups = [group for group in self._groups() if group.metadata.num_rows]
+        for at in np.unique(np.linspace(0, len(groups) - 1, _SAMPLES).astype(int)):
+            start, path, number, _ = groups[at]
+            options = {"columns": [*self._roles.inputs], "row_groups": [number], "batch_size": rows}
+            yield Part(start, next(read_batches(open_parquet(path), path, **options)))
+
+    def _groups(self) -> Iterator[_RowGroup]:
+        start = 0
+        for path, metadata in zip(self._files, self._metadata, strict=True):
+            for number in range(metadata.num_row_groups):
+                yield _RowGroup(start, path, number, metadata.row_group(number))
+                start += metadata.row_group(number).num_rows
+
+
+def _of_equal_length(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Cut and join batches so that each but the last has `rows` rows."""
+    held: list[pa.RecordBatch] = []
+    missing = rows
+    for batch in batches:
+        while len(batch) >= missing:
+            yield _joined([*held, batch[:missing]])
+            batch, held, missing = batch[missing:], [], rows
+        if len(batch):
+            held.append(batch)
+            missing -= len(batch)
+    if held:
+        yield _joined(held)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    (whole,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return whole

@@ -17,6 +17,7 @@ from ..ids import check_ids
 from .columns import LABEL_NAMES, listed
 from .find import is_part_name
 from .parquet_files import ID_COLUMN, column_values, common_schema, open_parquet, read_batches
+from .parquet_roles import is_text
 
 _BATCH_BYTES = 1 << 24
 _GROUP_BYTES = 1 << 26  # what a row group may have in memory before it is written
@@ -82,7 +83,7 @@ class ParquetFiles:
 
     def _vanished(self, is_kept: npt.NDArray[np.bool_]) -> tuple[str, ...]:
         label = next((name for name in LABEL_NAMES if name in self._schema.names), None)
-        if label is None or not _is_text(self._schema.field(label).type):
+        if label is None or not is_text(self._schema.field(label).type):
             return ()  # class indices stay what they are
         before, after, start = set[str](), set[str](), 0
         for batch in self._column(label):
@@ -135,9 +136,3 @@ def _compression(group: Any, schema: pa.Schema) -> str | dict[str, str]:
     columns = pq.ParquetFile(pa.BufferReader(empty.getvalue())).schema
     # By place: other writers give the values of lists other names.
     return {columns.column(i).path: codec for i, codec in enumerate(codecs)}
-
-
-def _is_text(kind: Any) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

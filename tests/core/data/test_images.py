@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prune_kit.data.images import check_image_size, decode_images, resize_images, stack_images
+from prune_kit.data.images import (
+    check_image_size,
+    decode_images,
+    decoding_threads,
+    resize_images,
+    stack_images,
+)
 from prune_kit.errors import MissingExtraError, PruneKitError, StoreError
 
 RGB = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
@@ -78,10 +84,20 @@ def test_arrays_are_resized_as_files_are(channels):
             np.testing.assert_array_equal(small, decode(pillow, image_size=4))
 
 
-def test_large_images_are_decoded_in_threads_in_order():
+def test_only_large_images_are_worth_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    noise = np.random.default_rng(2).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    large, small = encode(Image.fromarray(noise)), encode(Image.new("RGB", (40, 40)))
+    assert len(small) < 3000 < len(large)
+    assert decoding_threads([large, large]) == 6
+    assert decoding_threads([small, small]) == 1
+    (tmp_path / "large.png").write_bytes(large)
+    assert decoding_threads([tmp_path / "large.png"]) == 6
+
+
+def test_images_are_decoded_in_order():
     noise = np.random.default_rng(2).integers(0, 256, (150, 40, 40, 3), dtype=np.uint8)
     encoded = [encode(Image.fromarray(pixels)) for pixels in noise]
-    assert len(encoded[0]) > 3000
     np.testing.assert_array_equal(decode_images(encoded, [str(i) for i in range(150)], None), noise)
     encoded[149] = encoded[149][:2000]
     with pytest.raises(StoreError, match=r"cannot read the image 149: .*Hint: is the file complete"):
