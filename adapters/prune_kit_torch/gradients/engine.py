@@ -123,6 +123,11 @@ class GradientNorms:
         """Make a plan, and say what stands in the way of one."""
         self._check_forward(inputs, labels, batch)
         self._replan(inputs, batch)
+        if self._last_layer and self._plan is None:
+            raise PruneKitError(
+                f"the last layer cannot be found in this model: {self._slow}.",
+                hint="requires_grad_(False) on all other parameters leaves them out",
+            )
         if self._last_layer and not self._frozen and self._plan is not None:
             last = last_parameters(self._plan)
             keep = {name: p for i, (name, p) in enumerate(self._named.items()) if i in last}

@@ -87,8 +87,23 @@ def loss_gradients(loss: Loss, logits: Tensor, labels: Tensor) -> tuple[Tensor, 
             "`loss` must be a function of logits and labels alone; it uses other trainable tensors.",
             hint="the norms are of the model's parameters through its logits; put such terms into the model",
         )
+    if loss is cross_entropy and not labels.is_floating_point():
+        return losses.detach(), _of_class(leaf.detach(), labels)
     (gradient,) = torch.autograd.grad(losses.sum(), leaf)
     return losses.detach(), gradient
+
+
+def _of_class(logits: Tensor, labels: Tensor) -> Tensor:
+    """`softmax(logits) - onehot`, the label's own entry as the negative sum of the others.
+
+    As a difference from 1 it would be 0 for an example that the model is very sure of.
+    """
+    wide = logits if logits.device.type == "mps" else logits.double()
+    rows = torch.arange(len(labels), device=logits.device)
+    gradient = wide.softmax(1)
+    gradient[rows, labels.long()] = 0.0
+    gradient[rows, labels.long()] = -gradient.sum(1)
+    return gradient.to(logits.dtype)
 
 
 def _leaves(tensor: Tensor) -> set[int]:

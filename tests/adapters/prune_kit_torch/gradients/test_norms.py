@@ -1,5 +1,6 @@
 """The public function: what goes in, what comes out, what is refused, and what is left behind."""
 
+import math
 import warnings
 from types import SimpleNamespace
 
@@ -143,7 +144,13 @@ def test_exact_at_any_confidence(confidence, loop):
     x, y = torch.randn(6, 4), torch.zeros(6, dtype=torch.long)
     with torch.no_grad():
         model[2].bias.copy_(torch.tensor([confidence, 0.0, 0.0]))
-    exact = loop(model, x, y)
+
+    def exact_loss(logits, labels):
+        """Cross-entropy as log(1 + odds of the others): autograd's gradient of it is never a difference."""
+        others = logits.masked_fill(F.one_hot(labels, logits.shape[1]).bool(), -torch.inf)
+        return F.softplus(others.logsumexp(1) - logits.gather(1, labels[:, None])[:, 0], threshold=1e9)
+
+    exact = loop(model, x, y, exact_loss)
     norms = gradient_norms(model, x, y)
     assert (
         float(((norms.double() - exact) / exact).abs().max()) < 2e-5
@@ -455,3 +462,29 @@ def test_data_parallel_is_unwrapped():
     x, y = batch()
     model = small()
     torch.testing.assert_close(gradient_norms(nn.DataParallel(model), x, y), gradient_norms(model, x, y))
+
+
+def test_an_example_that_the_model_is_very_sure_of_has_a_norm():
+    """p - y as a difference from 1 is 0 from a confidence of about 1 - 1e-16 on; autograd gives that."""
+    model = nn.Linear(1, 3, bias=False, dtype=torch.float64)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[45.0], [0.0], [1.0]]))
+    norm = gradient_norms(model, torch.ones(1, 1, dtype=torch.float64), torch.tensor([0]))
+    others = [math.exp(-45.0), math.exp(-44.0)]
+    expected = math.sqrt(sum(others) ** 2 + sum(p**2 for p in others))
+    assert float(norm) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_last_layer_of_a_model_that_cannot_be_followed_is_refused():
+    """Rather than the norm over all parameters."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        part = nn.Sequential(nn.Linear(6, 5), nn.Tanh()).double()
+        inner = torch.jit.trace(part, torch.randn(2, 6).double())
+    model = nn.Sequential(inner, nn.Linear(5, 4).double())
+    x, y = batch()
+    with (
+        pytest.warns(UserWarning, match="one example at a time|slow"),
+        pytest.raises(PruneKitError, match="last layer cannot be found"),
+    ):
+        gradient_norms(model, x, y, last_layer=True)
