@@ -46,7 +46,7 @@ class Setting(NamedTuple):
 
 
 def plant(true: Classes, kind: str, rate: float, classes: int, seed: int) -> Classes:
-    """Labels of which about `rate` are wrong: any other class, the next one, or three that the class decides."""
+    """Labels of which about `rate` are wrong: any other class, the next one, or what the class decides."""
     rng = np.random.default_rng(seed)
     given = true.copy()
     if kind == "class":

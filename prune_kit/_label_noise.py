@@ -13,8 +13,8 @@ parameters a, b (one for each class) and T maximise
 by expectation-maximisation. The likelihood alone cannot tell a network that is unsure of the classes from one
 that is sure of them and has seen wrong labels, and prefers the former, for the probabilities were fitted to
 these very labels; the entropy decides for the latter. The rows of T are shrunk towards equal rates of all
-wrong classes as far as the evidence for that goes (empirical Bayes), so that noise of either kind, spread over
-all classes or between pairs of them, is found with few examples.
+wrong classes as far as the evidence for that goes (empirical Bayes), so that noise of either kind, spread
+over all classes or between pairs of them, is found with few examples.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -162,7 +163,16 @@ def what_is_left(
 
 def versions(*packages: str) -> dict[str, str]:
     """Versions of Python, the kit, NumPy and `packages`, for run.json."""
-    from importlib.metadata import version  # loads the email package: a tenth of `import prune_kit`
-
-    found = {name: version(name) for name in ("prune-kit", "numpy", *packages)}
+    found = {name: _version(name) for name in ("prune-kit", "numpy", *packages)}
     return {"python": platform.python_version(), **found}
+
+
+@functools.cache
+def _version(package: str) -> str:
+    # Loads the email package: a tenth of `import prune_kit`.
+    from importlib.metadata import PackageNotFoundError, packages_distributions, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:  # installed under another name, as tensorflow-cpu is
+        return version(packages_distributions().get(package, [package])[0])

@@ -13,6 +13,7 @@ except ImportError as error:
 
 from .checkpoint_scoring import score_checkpoints
 from .checkpoints import load_checkpoint, save_checkpoint
+from .export import export_onnx
 from .gradients import GradientNorms, gradient_norms
 from .identified_loader import with_ids
 from .inference import Batch, predict
@@ -33,6 +34,7 @@ __all__ = [
     "Training",
     "as_source",
     "built_in_model",
+    "export_onnx",
     "gradient_norms",
     "load_checkpoint",
     "predict",

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from prune_kit.arrays import NumpyArray
 from prune_kit.errors import PruneKitError
+from prune_kit.replaced import Method, replaced
 
 from .overheard_loader import OverheardLoader
-from .replaced import Method, replaced
 from .step_logits import StepLogits
 
 

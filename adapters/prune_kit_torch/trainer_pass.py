@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from prune_kit.errors import PruneKitError
-
 from prune_kit.batch_parts import LABEL_KEYS
+from prune_kit.errors import PruneKitError
+from prune_kit.replaced import Method, replaced
+
 from .identified_loader import with_ids
-from .replaced import Method, replaced
 
 _IDS = "prune_kit_ids"  # no column is called so: the columns of the user's stay what they are
 

@@ -14,15 +14,17 @@ from prune_kit.training import AUGMENTATIONS, PRECISIONS
 
 from .agreement import agreement_lines, too_early
 from .locate import adapter_names, is_import_spec
+from .onnx_options import OF_ONNX, onnx_options
 from .output import json_option, show, warn
 from .parameters import Epochs, Seeds
+from .score_onnx import score_with_onnx
 from .score_sources import score_arrays, score_with_adapter
 
 # Options that say something about one way of scoring only.
-_OF_ARRAYS = ("logits", "labels", "ids", "probabilities")
-_OF_TRAINING = (
-    "seeds",
-    "epochs",
+_OF_ARRAYS = ("logits", "ids")
+_OF_SAVED_OUTPUTS = ("labels", "probabilities")
+_OF_SEEDS = ("seeds", "epochs")
+_OF_RECIPE = (
     "save_checkpoints",
     "learning_rate",
     "weight_decay",
@@ -30,6 +32,7 @@ _OF_TRAINING = (
     "precision",
     "channels_last",
 )
+_OF_TRAINING = (*_OF_SEEDS, *_OF_RECIPE)
 _OF_MODELS = (
     *_OF_TRAINING,
     "model",
@@ -59,8 +62,10 @@ _OF_MODELS = (
 )
 @click.option(
     "--model",
+    multiple=True,
     metavar="MODEL",
     help="small-cnn, simple-cnn, resnet18, resnet50, mlp; or package.module:attribute that makes a model. "
+    "With --framework onnx: files, patterns or folders of models, each a seed; may be repeated. "
     "[default: small-cnn for digits, resnet18 for images, mlp for feature vectors]",
 )
 @click.option("--seeds", type=Seeds(), default="10", show_default=True, help="How many (10), or which (0-9).")
@@ -86,7 +91,8 @@ _OF_MODELS = (
     "--checkpoint",
     multiple=True,
     metavar="GLOB",
-    help="Score these weights (.safetensors, or .pt of a state_dict) and train nothing; each file is a seed.",
+    help="Score these weights and train nothing; each file is a seed: .safetensors; .pt of a state_dict; "
+    "with tensorflow, .weights.h5.",
 )
 @click.option(
     "--save-checkpoints", is_flag=True, help="Keep the weights of every seed at every scored epoch."
@@ -107,7 +113,10 @@ _OF_MODELS = (
     type=click.Choice(AUGMENTATIONS),
     help="Of images while training. [default: crop-flip for images, none for digits]",
 )
-@click.option("--device", help="cpu, cuda or cuda:N. [default: cuda where there is one]")
+@click.option(
+    "--device",
+    help="cpu, cuda or cuda:N; with --framework onnx also tensorrt and directml. [default: a GPU that works]",
+)
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
@@ -116,7 +125,9 @@ _OF_MODELS = (
     help="Of training; scores are always taken in float32.",
 )
 @click.option(
-    "--channels-last", is_flag=True, help="Lay images and weights out channels last (faster on GPUs)."
+    "--channels-last",
+    is_flag=True,
+    help="Lay images and weights out channels last (faster on GPUs); TensorFlow always does.",
 )
 @click.option(
     "--label-column", help="The column of labels in Parquet data. [default: label, labels, target or y]"
@@ -131,12 +142,19 @@ _OF_MODELS = (
     help="With --framework arrays: .npy or .npz of shape (n, classes), a seed each, or (seeds, n, classes).",
 )
 @click.option(
-    "--labels", type=click.Path(path_type=Path), help="With --framework arrays: .npy of shape (n,), or .npz."
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="With --framework arrays: .npy of shape (n,), or .npz. With onnx: those of --data FILE.npy.",
 )
 @click.option(
     "--ids", type=click.Path(path_type=Path), help="With --framework arrays: .npy. [default: positions]"
 )
-@click.option("--probabilities", is_flag=True, help="With --framework arrays: the files hold probabilities.")
+@click.option(
+    "--probabilities",
+    is_flag=True,
+    help="With --framework arrays or onnx: the files hold, or the models give, probabilities.",
+)
+@onnx_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -147,7 +165,8 @@ _OF_MODELS = (
 def score(ctx: click.Context, /, framework: str, out: Path | None, as_json: bool, **options: Any) -> None:
     """Score every example, early in training, for several seeds, into a run directory.
 
-    With nothing but --framework torch it runs on the handwritten digits that ship with scikit-learn.
+    With nothing but --framework torch (or tensorflow, or onnx) it runs on the handwritten digits that ship
+    with scikit-learn.
     The same command again goes on with a run that was interrupted; with more seeds, it adds them.
     """
     _check_usage(ctx, framework)
@@ -155,8 +174,12 @@ def score(ctx: click.Context, /, framework: str, out: Path | None, as_json: bool
     out = out or Path("runs") / _default_name(framework, options)
     if not as_json:
         click.echo(f"run directory: {out}")
-    is_saved = framework == "arrays"
-    run = score_arrays(out, options) if is_saved else score_with_adapter(framework, out, options)
+    if framework == "arrays":
+        run = score_arrays(out, options)
+    elif framework == "onnx":
+        run = score_with_onnx(out, options)
+    else:
+        run = score_with_adapter(framework, out, options | {"model": next(iter(options["model"]), None)})
     _report(run, options["scores"][0], as_json)
 
 
@@ -165,13 +188,22 @@ def _check_usage(ctx: click.Context, framework: str) -> None:
     source = click.core.ParameterSource.COMMANDLINE
     given = {name for name in ctx.params if ctx.get_parameter_source(name) is source}
     if framework == "arrays":
-        _refuse(given, _OF_MODELS, "not with --framework arrays, whose logits exist already")
+        _refuse(given, (*_OF_MODELS, *OF_ONNX), "not with --framework arrays, whose logits exist already")
         if "logits" not in given:
             raise click.UsageError(
                 "--framework arrays needs --logits, such as --logits 'seed*.npy' --labels labels.npy."
             )
-    else:
+    elif framework == "onnx":
         _refuse(given, _OF_ARRAYS, "only with --framework arrays")
+        _refuse(given, ("checkpoint",), "not with --framework onnx, where --model names the files")
+        if "model" in given:
+            _refuse(given, _OF_SEEDS, "not with --model: nothing is trained")
+        _refuse(given, _OF_RECIPE, "not with --framework onnx")
+    else:
+        _refuse(given, (*_OF_ARRAYS, *_OF_SAVED_OUTPUTS), "only with --framework arrays")
+        _refuse(given, OF_ONNX, "only with --framework onnx")
+        if len(ctx.params["model"]) > 1:
+            raise click.UsageError(f"--model must be one model with --framework {framework}.")
     if "checkpoint" in given:
         _refuse(given, _OF_TRAINING, "not with --checkpoint: nothing is trained")
 
@@ -195,6 +227,7 @@ def _report(run: Run, name: str, as_json: bool) -> None:
         "run": str(run.path),
         "examples": examples,
         "seeds": run.seeds,
+        **{name: run.config[name] for name in ("device",) if name in run.config},
         "epochs": run.epochs,
         "scores": run.config["scores"],
         "parts": len(run.parts()),
@@ -202,6 +235,7 @@ def _report(run: Run, name: str, as_json: bool) -> None:
     }
     lines = [
         f"scored {examples:,} examples: {len(run.seeds)} seeds at epochs {', '.join(map(str, run.epochs))}",
+        *([f"ran on {run.config['device']}"] if run.config["framework"] == "onnx" else []),
         *agreement_lines(rows, name),
         "",
         "next: average over the seeds, then keep what matters",

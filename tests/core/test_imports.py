@@ -12,10 +12,14 @@ HEAVY = (
     "cupy",
     "dask",
     "jax",
+    "keras",
     "matplotlib",
+    "onnx",
     "onnxruntime",
     "pandas",
     "prune_kit_cli",
+    "prune_kit_onnx",
+    "prune_kit_tensorflow",
     "prune_kit_torch",
     "pyarrow",
     "safetensors",
@@ -69,5 +73,8 @@ def test_help_loads_no_framework():
     assert loaded & {"torch", "tensorflow", "jax", "onnxruntime"} == set()
 
 
-def test_the_adapter_of_one_framework_loads_no_other():
-    assert loaded_by("import prune_kit_torch") & {"tensorflow", "jax", "onnxruntime", "click"} == set()
+@pytest.mark.parametrize("adapter", ["torch", "tensorflow", "onnx"])
+def test_the_adapter_of_one_framework_loads_no_other(adapter):
+    packages = {"torch": {"torch"}, "tensorflow": {"tensorflow", "keras"}, "onnx": {"onnxruntime", "onnx"}}
+    others = set().union(*(names for name, names in packages.items() if name != adapter))
+    assert loaded_by(f"import prune_kit_{adapter}") & {*others, "click"} == set()

@@ -6,10 +6,12 @@ import types
 import pytest
 
 import prune_kit
+import prune_kit_onnx
+import prune_kit_tensorflow
 import prune_kit_torch
 from prune_kit.errors import PruneKitError
 
-PACKAGES = [prune_kit, prune_kit_torch]
+PACKAGES = [prune_kit, prune_kit_torch, prune_kit_tensorflow, prune_kit_onnx]
 
 
 def public_parts(package):
@@ -49,7 +51,7 @@ def test_all_is_sorted(package):
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 def test_everything_public_says_what_it_does(package):
     parts = dict(public_parts(package))
-    assert len(parts) > 10
+    assert len(parts) >= 5
     without = [name for name, thing in parts.items() if not (thing.__doc__ or "").strip()]
     assert without == []
 

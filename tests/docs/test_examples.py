@@ -27,7 +27,7 @@ def test_there_are_examples():
 
 
 def test_the_kits_lines_in_an_existing_loop_are_marked_and_at_most_five():
-    for name in ("existing_loop", "ddp_digits"):
+    for name in ("existing_loop", "ddp_digits", "keras_custom_loop"):
         code = next(path for path in EXAMPLES if path.stem == name).read_text(encoding="utf-8")
         loop = code[: code.index("def prune(" if "def prune(" in code else "def main(")]
         marked = [line for line in loop.splitlines() if "# the kit" in line]
