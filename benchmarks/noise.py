@@ -109,7 +109,8 @@ def settings(options: argparse.Namespace) -> Iterator[Setting]:
     if options.cifar:
         data = load_examples(options.cifar, label_column="label")
         noises = [("uniform", 0.1), ("pair", 0.2), ("class", 0.1), ("human", 0.0)]
-        chosen: dict[str, Any] = {"model": "simple-cnn", "seeds": options.seeds or 3, "epoch": 4}
+        chosen: dict[str, Any] = {"model": "small-cnn", "seeds": options.seeds or 3, "epoch": 4}
+        chosen["learning_rate"] = 0.05
     else:
         data = load_examples("digits")
         noises = [(kind, rate) for kind in ("uniform", "pair", "class") for rate in (0.02, 0.1, 0.2, 0.4)]

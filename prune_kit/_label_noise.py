@@ -36,8 +36,10 @@ _CONCENTRATIONS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1e3, 1e5)
 _RATE_EXAMPLES = 10.0
 _MOST_ITERATIONS = 200
 _SETTLED, _CONVERGED = 1e-4, 2e-6
-# The fit sees at most so many entries of log q; what it finds holds for all examples.
-_MOST_ENTRIES = 1 << 24
+# The fit sees at most so many entries of log q, or so many examples of each class where these are more; what
+# it finds holds for all.
+_MOST_ENTRIES = 1 << 21
+_EXAMPLES_PER_CLASS = 10
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def fit(log_q: Floats, labels: Classes) -> NoiseModel:
         Shape (n,): the given labels.
     """
     n, c = log_q.shape
-    most = max(_MOST_ENTRIES // c, 1)
+    most = max(_MOST_ENTRIES // c, _EXAMPLES_PER_CLASS * c)
     if n > most:
         chosen = np.sort(np.random.default_rng(0).permutation(n)[:most])
         log_q, labels = log_q[chosen], labels[chosen]

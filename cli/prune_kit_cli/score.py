@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from prune_kit.reliability import spearman_brown
 from prune_kit.scores import SCORE_NAMES
 from prune_kit.store import Run
 from prune_kit.summary import agreement_by_epoch
 from prune_kit.training import AUGMENTATIONS, PRECISIONS
 
-from .agreement import agreement_lines, too_early
+from .agreement import agreement_lines, reliability_lines, too_early
 from .locate import adapter_names, is_import_spec
 from .onnx_options import OF_ONNX, onnx_options
 from .output import json_option, show, warn
@@ -24,6 +25,7 @@ from .score_sources import score_arrays, score_with_adapter
 _OF_ARRAYS = ("logits", "ids")
 _OF_SAVED_OUTPUTS = ("labels", "probabilities")
 _OF_SEEDS = ("seeds", "epochs")
+_OF_ENOUGH_SEEDS = ("until_reliability", "max_seeds")
 _OF_RECIPE = (
     "save_checkpoints",
     "learning_rate",
@@ -32,7 +34,7 @@ _OF_RECIPE = (
     "precision",
     "channels_last",
 )
-_OF_TRAINING = (*_OF_SEEDS, *_OF_RECIPE)
+_OF_TRAINING = (*_OF_SEEDS, *_OF_ENOUGH_SEEDS, *_OF_RECIPE)
 _OF_MODELS = (
     *_OF_TRAINING,
     "model",
@@ -69,6 +71,16 @@ _OF_MODELS = (
     "[default: small-cnn for digits, resnet18 for images, mlp for feature vectors]",
 )
 @click.option("--seeds", type=Seeds(), default="10", show_default=True, help="How many (10), or which (0-9).")
+@click.option(
+    "--until-reliability",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Add seeds until the mean of the first score is this reliable at the last epoch, such as 0.95; in "
+    "place of --seeds.",
+)
+@click.option(
+    "--max-seeds", type=click.IntRange(min=3), help="With --until-reliability, at most so many. [default: 20]"
+)
 @click.option(
     "--epochs", type=click.IntRange(min=0), help="How long each seed is trained. [default: 20; 6 for digits]"
 )
@@ -198,7 +210,7 @@ def _check_usage(ctx: click.Context, framework: str) -> None:
         _refuse(given, ("checkpoint",), "not with --framework onnx, where --model names the files")
         if "model" in given:
             _refuse(given, _OF_SEEDS, "not with --model: nothing is trained")
-        _refuse(given, _OF_RECIPE, "not with --framework onnx")
+        _refuse(given, (*_OF_ENOUGH_SEEDS, *_OF_RECIPE), "not with --framework onnx")
     else:
         _refuse(given, (*_OF_ARRAYS, *_OF_SAVED_OUTPUTS), "only with --framework arrays")
         _refuse(given, OF_ONNX, "only with --framework onnx")
@@ -206,6 +218,10 @@ def _check_usage(ctx: click.Context, framework: str) -> None:
             raise click.UsageError(f"--model must be one model with --framework {framework}.")
     if "checkpoint" in given:
         _refuse(given, _OF_TRAINING, "not with --checkpoint: nothing is trained")
+    if "until_reliability" in given:
+        _refuse(given, ("seeds",), "not with --until-reliability, which says how many")
+    else:
+        _refuse(given, ("max_seeds",), "only with --until-reliability")
 
 
 def _refuse(given: set[str], names: tuple[str, ...], why: str) -> None:
@@ -222,6 +238,9 @@ def _default_name(framework: str, options: dict[str, Any]) -> str:
 
 def _report(run: Run, name: str, as_json: bool) -> None:
     rows = agreement_by_epoch(run, score=name)
+    agreement, seeds = rows[-1]["agreement"], rows[-1]["seeds"]
+    reliability = None if agreement is None else spearman_brown(agreement, seeds)
+    trust = {"seeds": range(seeds), "agreement": agreement, "reliability": reliability}
     examples = run.config["data"]["examples"]
     result = {
         "run": str(run.path),
@@ -232,11 +251,13 @@ def _report(run: Run, name: str, as_json: bool) -> None:
         "scores": run.config["scores"],
         "parts": len(run.parts()),
         "agreement": rows,
+        "reliability": reliability,
     }
     lines = [
         f"scored {examples:,} examples: {len(run.seeds)} seeds at epochs {', '.join(map(str, run.epochs))}",
         *([f"ran on {run.config['device']}"] if run.config["framework"] == "onnx" else []),
         *agreement_lines(rows, name),
+        *reliability_lines(trust),
         "",
         "next: average over the seeds, then keep what matters",
         f"  prunekit aggregate {run.path} --out scores.parquet",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 import click
 
 from prune_kit.data import Examples, load_examples
+from prune_kit.enough_seeds import train_until_reliable
 from prune_kit.errors import PruneKitError
 from prune_kit.saved_logits import score_saved_logits
 from prune_kit.store import Run
 from prune_kit.training import Recipe
 
 from .locate import adapter, call, import_attribute, is_import_spec
+from .output import warn
 
 # Found on the digits (examples/digits_half.py): at these epochs the seeds agree, and the hardest half that
 # they choose trains as well as all of the data.
@@ -75,10 +77,10 @@ def score_with_adapter(framework: str, out: Path, options: dict[str, Any]) -> Ru
     epochs = options["epochs"]
     if epochs is None:
         epochs = max(options["at_epochs"] or [_DIGITS["epochs"] if is_digits else _EPOCHS])
-    run = verbs.train_seeds(
+    train = partial(
+        verbs.train_seeds,
         make_model,
         data,
-        seeds=options["seeds"],
         epochs=epochs,
         at_epochs=options["at_epochs"] or sorted({(epochs + 1) // 2, epochs}),
         recipe=Recipe(**{name: value for name, value in recipe.items() if value is not None}),
@@ -87,7 +89,27 @@ def score_with_adapter(framework: str, out: Path, options: dict[str, Any]) -> Ru
         checkpoints=options["save_checkpoints"],
         **common,
     )
+    if options["until_reliability"] is not None:
+        return _until_reliable(train, options)
+    run = train(seeds=options["seeds"])
     return run
+
+
+def _until_reliable(train: Callable[..., Run], options: dict[str, Any]) -> Run:
+    target = options["until_reliability"]
+    found = train_until_reliable(
+        lambda seeds: train(seeds=seeds),
+        target=target,
+        most=options["max_seeds"] or 20,
+        score=options["scores"][0],
+    )
+    if not found.is_reached:
+        warn(
+            f"the reliability of the mean over {found.seeds} seeds is "
+            f"{'not known' if found.reliability is None else f'{found.reliability:.3f}'}, below {target}. "
+            "Score at a later epoch (--at-epochs), or allow more seeds (--max-seeds)."
+        )
+    return found.run
 
 
 def _data(options: dict[str, Any]) -> Any:

@@ -218,3 +218,41 @@ def test_checkpoints_without_a_usual_name_need_their_epoch(prunekit, tiny, tmp_p
     assert "w0.safetensors does not say which epoch it is from" in result.stderr
     prunekit(*words, "--out", "again", "--at-epochs", "0")
     assert parts("again") == {place: part for place, part in parts("run").items() if place[1] == 0}
+
+
+def test_seeds_are_added_until_the_mean_is_reliable(prunekit, tiny):
+    words = (
+        "score",
+        "--framework",
+        "torch",
+        "--data",
+        tiny,
+        "--model",
+        "mlp",
+        "--epochs",
+        "2",
+        "--out",
+        "run",
+    )
+    told = json.loads(prunekit(*words, "--until-reliability", "0.9", "--max-seeds", "9", "--json").stdout)
+    row = told["agreement"][-1]
+    assert told["reliability"] == pytest.approx(
+        row["seeds"] * row["agreement"] / (1 + (row["seeds"] - 1) * row["agreement"])
+    )
+    assert told["reliability"] >= 0.9
+    assert told["seeds"] == list(range(row["seeds"]))
+    assert 3 <= row["seeds"] <= 9
+    # The same command again has nothing to do.
+    again = json.loads(prunekit(*words, "--until-reliability", "0.9", "--json").stdout)
+    assert again == told
+    result = prunekit(*words, "--until-reliability", "0.99999", "--max-seeds", "10")
+    assert "reliability of the mean over 10 seeds" in result.stdout
+    assert "below 0.99999. Score at a later epoch" in result.stderr
+
+
+def test_options_of_reliability_go_together(prunekit):
+    words = ("score", "--framework", "torch")
+    both = prunekit(*words, "--until-reliability", "0.9", "--seeds", "4", code=2)
+    assert "--seeds: not with --until-reliability" in both.stderr
+    assert "--max-seeds: only with --until-reliability" in prunekit(*words, "--max-seeds", "4", code=2).stderr
+    assert "0<x<1" in prunekit(*words, "--until-reliability", "1", code=2).stderr
