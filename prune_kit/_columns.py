@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from . import _formulas as formulas
 from ._evaluate import column_type, evaluate
 from ._host import host_columns
 from ._lazy import lazy_columns
@@ -42,6 +43,14 @@ def columns(
     dtype = np.dtype(float_name(values._meta))
     arrays = [values] if given is None else [values, given]
     return lazy_columns(compute, arrays, {name: column_type(name, dtype) for name in names})
+
+
+def class_probabilities(logits: object, *, from_logits: bool = True) -> Array:
+    """Probabilities (n, c), float32, computed in float32 or wider, for logits that have been checked."""
+    values = check_logits(logits)
+    xp = namespace(values)
+    wide = xp.astype(values, getattr(xp, float_name(values)), copy=False)
+    return xp.astype(formulas.probabilities(xp, wide, from_logits=from_logits), xp.float32, copy=False)
 
 
 def _chunk(

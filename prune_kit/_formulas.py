@@ -23,6 +23,12 @@ def p_label(xp: Any, s: Statistics) -> Array:
     return s.own / (s.others + s.own)
 
 
+def probabilities(xp: Any, values: Array, *, from_logits: bool) -> Array:
+    """Probability of every class; each row sums to 1."""
+    shares = xp.exp(values - xp.max(values, axis=1, keepdims=True)) if from_logits else values
+    return shares / xp.sum(shares, axis=1, keepdims=True)
+
+
 def margin(xp: Any, s: Statistics) -> Array:
     """Largest other probability less the label's."""
     return s.lead / (s.others + s.own)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from ._columns import columns
+from ._columns import class_probabilities, columns
 from ._gradients import feature_scale, grand
 from .arrays import Array, as_array
 from .errors import PruneKitError

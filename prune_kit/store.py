@@ -228,7 +228,13 @@ class Run:
             )
         return ScoreTable.read(path, columns=columns)
 
-    def read_parts(self, epoch: int, seeds: Sequence[int] | None = None) -> Iterator[tuple[int, ScoreTable]]:
+    def read_parts(
+        self,
+        epoch: int,
+        seeds: Sequence[int] | None = None,
+        *,
+        columns: Collection[str] | None = None,
+    ) -> Iterator[tuple[int, ScoreTable]]:
         """The scores at `epoch`, seed by seed, every table in the order of the first one's ids.
 
         Parameters
@@ -237,6 +243,8 @@ class Run:
             The epoch.
         seeds
             Which seeds; all that have been scored at this epoch by default.
+        columns
+            Those to read, as far as they are there; all, if not given.
 
         Raises
         ------
@@ -256,7 +264,7 @@ class Run:
             )
         first: ScoreTable | None = None
         for seed in chosen:
-            table = self.read_part(seed, epoch)
+            table = self.read_part(seed, epoch, columns=columns)
             where = f"{self.path}, seed {seed}, epoch {epoch}"
             if lacking := table.provenance.get("missing", 0):
                 raise IncompleteEpochError(

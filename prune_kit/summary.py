@@ -79,13 +79,15 @@ def aggregate_run(
     else:
         check_is_score(score)
         chosen = default_epoch(run) if epoch is None else epoch
-        tables = dict(run.read_parts(chosen, seeds))
+        # Not all columns: class probabilities of every seed may be more than fits.
+        tables = dict(run.read_parts(chosen, seeds, columns=(score, "predicted", "p_label")))
         of = {"epoch": chosen, "seeds": list(tables)}
         first, *_ = tables.values()
         ids, labels = first.ids, first.labels
         if score not in first:
+            there = run.read_part(next(iter(tables)), chosen)
             raise PruneKitError(
-                f"there is no column {score!r}; the columns are {', '.join(first)}.",
+                f"there is no column {score!r}; the columns are {', '.join(there)}.",
                 hint=f"over the epochs of a run there are {', '.join(OVER_EPOCHS)}",
             )
         matrix, predicted = (np.stack([t[name] for t in tables.values()]) for name in (score, "predicted"))
@@ -176,7 +178,8 @@ def _scores_by_epoch(
         return
     for epoch in wanted(sorted({e for _, e in run.parts()})):
         with suppress(IncompleteEpochError):  # the order of other examples each time says nothing
-            yield epoch, np.stack([table[score] for _, table in run.read_parts(epoch)])
+            parts = run.read_parts(epoch, columns=(score,))
+            yield epoch, np.stack([table[score] for _, table in parts])
 
 
 def default_epoch(run: Run, /) -> int:

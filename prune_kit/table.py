@@ -32,7 +32,8 @@ class ScoreTable:
     labels
         Class indices, shape (n,), kept as int64; or soft labels, shape (n, c), kept as float32.
     columns
-        Named columns, each of shape (n,). Scores are float32 or float64; higher is harder.
+        Named columns, each of shape (n,); or (n, c), numbers, for c values per example, such as class
+        probabilities. Scores are float32 or float64; higher is harder.
     provenance
         Where the table comes from (run, model, data, seeds, epochs ...); anything JSON can hold.
 
@@ -72,7 +73,7 @@ class ScoreTable:
         return name in self.columns
 
     def __getitem__(self, name: str) -> NumpyArray:
-        """The column called `name`, shape (n,)."""
+        """The column called `name`, shape (n,) or (n, c)."""
         if name not in self.columns:
             raise PruneKitError(
                 f"there is no column {name!r}; the columns are {', '.join(self.columns) or '(none)'}.",
@@ -99,15 +100,8 @@ class ScoreTable:
         """The table as a `pyarrow.Table` with columns id, label, then the others."""
         import pyarrow as pa
 
-        label: Any
-        if self.labels.ndim == 2:
-            flat = pa.array(np.ascontiguousarray(self.labels).reshape(-1))
-            label = pa.FixedSizeListArray.from_arrays(flat, self.labels.shape[1])
-        else:
-            label = pa.array(self.labels)
-        ids = pa.array(self.ids, type=pa.string() if self.ids.dtype.kind == "U" else pa.int64())
-        arrays = {"id": ids, "label": label}
-        arrays |= {name: pa.array(column) for name, column in self.columns.items()}
+        arrays = {"id": pa.array(self.ids, type=pa.string() if self.ids.dtype.kind == "U" else pa.int64())}
+        arrays |= {name: _to_arrow(column) for name, column in {"label": self.labels, **self.columns}.items()}
         try:
             provenance = json.dumps(self.provenance, sort_keys=True)
         except (TypeError, ValueError) as error:
@@ -175,14 +169,10 @@ class ScoreTable:
                 f"{path} must have columns id and label; it has {', '.join(table.column_names) or 'none'}.",
                 hint="scores are made with `prunekit score` and `prunekit aggregate`",
             )
-        read = {
-            name: table[name].to_numpy(zero_copy_only=False)
-            for name in table.column_names
-            if name not in _RESERVED
-        }
+        read = {name: _from_arrow(table[name]) for name in table.column_names if name not in _RESERVED}
         provenance = _provenance_from(table.schema.metadata, path)
         try:
-            return cls(_ids_from(table["id"]), _labels_from(table["label"]), read, provenance)
+            return cls(_ids_from(table["id"]), _from_arrow(table["label"]), read, provenance)
         except PruneKitError as error:
             raise StoreError(f"{path}: {error}") from error
 
@@ -201,11 +191,30 @@ def _ids_from(column: Any) -> Any:
     return np.asarray(column.to_pylist()) if "string" in str(column.type) else column.to_numpy()
 
 
-def _labels_from(column: Any) -> Any:
-    if hasattr(column.type, "list_size"):
+def _to_arrow(values: NumpyArray) -> Any:
+    import pyarrow as pa
+
+    if values.ndim == 1:
+        return pa.array(values)
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+
+
+def _from_arrow(column: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_fixed_size_list(column.type) and _is_number(column.type.value_type):
         flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        return flat.reshape(-1, column.type.list_size)
-    return column.to_numpy()
+        width = max(1, column.type.list_size)
+        # Rows that are null have no values: the others are too few, which is told where lengths are checked.
+        return flat[: len(flat) // width * width].reshape(-1, width)
+    return column.to_numpy(zero_copy_only=False)
+
+
+def _is_number(arrow_type: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_floating(arrow_type) or pa.types.is_integer(arrow_type))
 
 
 def _as_ids(ids: Array) -> NumpyArray:
@@ -228,6 +237,11 @@ def _as_column(name: str, column: Array, n: int) -> NumpyArray:
     if name in _RESERVED:
         raise PruneKitError(f"a column cannot be called {name!r}: ids and labels have their own arguments.")
     array = to_numpy(column)
+    if array.ndim == 2 and len(array) == n and array.shape[1] and array.dtype.kind in "iuf":
+        return array
     if array.shape != (n,):
-        raise PruneKitError(f"column {name!r} must have shape ({n},), one per id; got {array.shape}.")
+        raise PruneKitError(
+            f"column {name!r} must have shape ({n},), one per id; got {array.shape}.",
+            hint=f"or ({n}, c), numbers, c of them per example" if array.ndim > 1 else None,
+        )
     return array
