@@ -7,9 +7,12 @@ import os as _os
 # Read once, when TensorFlow is loaded: its notes on instruction sets are no news to a user of the kit.
 _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
+from .quiet import without_notes as _without_notes
+
 try:
-    import keras as _keras
-    import tensorflow as _tf  # noqa: F401 - a missing extra is told before anything else fails
+    with _without_notes():
+        import keras as _keras
+        import tensorflow as _tf  # noqa: F401 - a missing extra is told before anything else fails
 except ImportError as error:
     from prune_kit.errors import MissingExtraError
 
