@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import platform
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from numbers import Real
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +20,8 @@ from .store import Run
 Augmentation = Literal["none", "crop", "crop-flip"]
 AUGMENTATIONS: tuple[Augmentation, ...] = ("none", "crop", "crop-flip")
 PRECISIONS = ("float32", "bfloat16")
+
+_SECONDS_BETWEEN_SAVES = 10.0
 
 # Random streams of one seed are told apart by these; changing a number changes every score.
 _STREAMS = {"weights": 0, "order": 1, "epoch": 2}
@@ -159,6 +163,11 @@ def what_is_left(
         if left:
             plans.append(SeedPlan(seed, left))
     return plans
+
+
+def is_save_due(path: Path) -> bool:
+    """Whether the state of a seed is to be written to `path`: not if it was a moment ago."""
+    return not path.exists() or time.time() - path.stat().st_mtime >= _SECONDS_BETWEEN_SAVES
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -55,13 +55,13 @@ class Compiled:
                 # Without autograph, as Keras traces a model; a function of the user's may be a tf.function.
                 self._function = tf.function(self._logits, autograph=False, reduce_retracing=True)
                 # Traced for batches of any size, so that a ragged last one does not trace again.
-                self._function.get_concrete_function(tf.nest.map_structure(_of_any_size, inputs))
+                self._function.get_concrete_function(tf.nest.map_structure(of_any_size, inputs))
             logits, at_last = self._function(inputs)
         check_rank(logits)
         return logits, at_last
 
 
-def _of_any_size(x: Any) -> Any:
+def of_any_size(x: Any) -> Any:
     """The type of an input, whose first axis is that of the examples."""
     spec = (
         tf.type_spec_from_value(x) if tf.is_tensor(x) else tf.TensorSpec.from_tensor(tf.convert_to_tensor(x))

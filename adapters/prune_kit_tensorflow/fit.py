@@ -11,6 +11,7 @@ import tensorflow as tf
 from prune_kit.errors import PruneKitError
 
 from .batches import RawBatch, model_errors
+from .compiled import of_any_size
 
 
 def fit(
@@ -52,7 +53,7 @@ def fit(
     # A pipeline and no generator: that Keras begins anew under a strategy, some batches too late.
     given = tf.data.Dataset.from_generator(
         lambda: _endless(batches, after),
-        output_signature=tf.nest.map_structure(_of_any_size, (first.inputs, first.labels)),
+        output_signature=tf.nest.map_structure(of_any_size, (first.inputs, first.labels)),
     )
     with model_errors(first.inputs):
         model.fit(
@@ -79,13 +80,6 @@ def _endless(batches: Callable[[int], Iterator[RawBatch]], after: int) -> Iterat
         epoch += 1
         for batch in batches(epoch):
             yield batch.inputs, batch.labels
-
-
-def _of_any_size(x: Any) -> tf.TypeSpec:
-    """The type of a batch, whose first axis is that of the examples."""
-    if not isinstance(x, tf.Tensor):
-        return tf.type_spec_from_value(x)
-    return tf.TensorSpec([None, *x.shape[1:]], x.dtype)
 
 
 class _Between(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types

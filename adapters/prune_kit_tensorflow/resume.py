@@ -5,7 +5,6 @@ Random numbers need no state: what an epoch draws depends on its seed and number
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ import safetensors
 
 from prune_kit.errors import StoreError
 from prune_kit.store import Run
+from prune_kit.training import is_save_due
 
 from .checkpoints import save_arrays
 from .weights import Variable, named_weights, set_values, values_of
-
-_SECONDS_BETWEEN_SAVES = 10.0
 
 
 def state_file(run: Run, seed: int) -> Path:
@@ -27,7 +25,7 @@ def state_file(run: Run, seed: int) -> Path:
 
 def save_progress(path: Path, model: Any, optimizer: Any, epoch: int) -> None:
     """Write the state after `epoch`, unless the last one was written a moment ago."""
-    if path.exists() and time.time() - path.stat().st_mtime < _SECONDS_BETWEEN_SAVES:
+    if not is_save_due(path):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     save_arrays(values_of(_state(model, optimizer)), path, metadata={"epoch": str(epoch)})

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import time
 from pathlib import Path
 
 import torch
@@ -15,13 +14,12 @@ from torch import nn
 
 from prune_kit.atomic import atomic_path
 from prune_kit.errors import StoreError
-
-_SECONDS_BETWEEN_SAVES = 10.0
+from prune_kit.training import is_save_due
 
 
 def save_progress(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
     """Write the state after `epoch`, unless the last one was written a moment ago."""
-    if path.exists() and time.time() - path.stat().st_mtime < _SECONDS_BETWEEN_SAVES:
+    if not is_save_due(path):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     # By way of memory, for torch hides what the operating system says of a full disk.

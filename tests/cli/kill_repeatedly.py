@@ -3,7 +3,7 @@
     python kill_repeatedly.py SHARE SAVE_SECONDS WORD ...
 
 The command is first run undisturbed, with `whole` in place of its --out. SHARE is the longest while as a
-share of what that took; SAVE_SECONDS what the torch adapter waits between two saves of its state. Prints how
+share of what that took; SAVE_SECONDS what an adapter waits between two saves of its state. Prints how
 often it killed, and how often in the middle of a seed. The children are forked after everything is imported,
 so that a try costs milliseconds instead of seconds.
 """
@@ -17,7 +17,6 @@ import sys
 import time
 from pathlib import Path
 
-import prune_kit_torch.resume
 from prune_kit_cli.main import cli
 
 MOST_KILLS = 300
@@ -49,7 +48,7 @@ def undisturbed(words, out, modules=None):
 
 
 def main(share, save_seconds, words):
-    prune_kit_torch.resume._SECONDS_BETWEEN_SAVES = save_seconds
+    prune_kit.training._SECONDS_BETWEEN_SAVES = save_seconds
     modules = Path("modules.txt")
     undisturbed(words, "warm", modules)
     for name in modules.read_text().splitlines():

@@ -1,4 +1,6 @@
 import itertools
+import os
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from prune_kit.training import (
     SeedPlan,
     check_epochs,
     check_seeds,
+    is_save_due,
     stream_seed,
     versions,
     what_is_left,
@@ -146,3 +149,13 @@ def test_versions_are_those_installed():
     found = versions("scipy")
     assert set(found) == {"python", "prune-kit", "numpy", "scipy"}
     assert found["numpy"] == np.__version__
+
+
+def test_a_state_is_written_when_there_is_none_or_it_is_old(tmp_path):
+    file = tmp_path / "state"
+    assert is_save_due(file)
+    file.touch()
+    assert not is_save_due(file)
+    minutes_ago = time.time() - 60
+    os.utime(file, (minutes_ago, minutes_ago))
+    assert is_save_due(file)

@@ -50,7 +50,7 @@ def test_a_state_saved_a_moment_ago_is_not_written_again(tmp_path, monkeypatch):
     save_progress(path, *trained(), 4)
     save_progress(path, *trained(), 5)
     assert load_progress(path, *make(), before=9) == 4
-    monkeypatch.setattr("prune_kit_tensorflow.resume._SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("prune_kit.training._SECONDS_BETWEEN_SAVES", 0.0)
     save_progress(path, *trained(), 6)
     assert load_progress(path, *make(), before=9) == 6
 

@@ -174,7 +174,7 @@ def test_the_callers_random_streams_are_left_alone(tmp_path):
     [(make_model, (0, 1)), (make_model, (0, 3)), (make_model, (1, 2)), (make_compiled, (0, 3))],
 )
 def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, stop_at, make, whole_of):
-    monkeypatch.setattr("prune_kit_tensorflow.resume._SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("prune_kit.training._SECONDS_BETWEEN_SAVES", 0.0)
     trained = []
     original = trainer_module.Trainer._begin_epoch
 
@@ -383,7 +383,7 @@ class Dropping(Linear):
 
 
 def test_dropout_of_tensorflow_itself_is_repeated_after_an_interruption_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("prune_kit_tensorflow.resume._SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("prune_kit.training._SECONDS_BETWEEN_SAVES", 0.0)
     whole = content(train(tmp_path / "whole", Dropping))
     assert whole[0, 3] != content(train(tmp_path / "plain", Linear))[0, 3]
     stop_at = 3

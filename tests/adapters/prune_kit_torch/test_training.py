@@ -109,7 +109,7 @@ def test_the_callers_random_streams_are_left_alone(tmp_path):
 
 @pytest.mark.parametrize("stop_at", [(0, 1), (0, 2), (1, 1), (1, 3)])
 def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, stop_at):
-    monkeypatch.setattr("prune_kit_torch.resume._SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("prune_kit.training._SECONDS_BETWEEN_SAVES", 0.0)
     whole = content(train(tmp_path / "whole"))
     trained = []
     original = training_module._Trainer._train_epoch
