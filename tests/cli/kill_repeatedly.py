@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+import prune_kit.training
+import prune_kit_torch  # noqa: F401 - the children have it at once
 from prune_kit_cli.main import cli
 
 MOST_KILLS = 300
