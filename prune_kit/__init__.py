@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from .aggregate import SeedAverage, mean_over_seeds, rank_agreement, standard_error
 from .classes import class_counts
+from .compare import ScoreComparison, compare_scores
+from .enough_seeds import train_until_reliable
 from .epoch_record import EpochRecord
 from .errors import MissingExtraError, PruneKitError, RunConflictError, StoreError
+from .exclude import exclude_flagged
+from .flagging import flag_run
 from .forgetting_tracker import ForgettingTracker
 from .noise import NoiseFlags, flag_highest, flag_noise
 from .recorder import ScoreRecorder
@@ -29,6 +33,7 @@ from .stratified import keep_stratified
 from .subset_file import read_ids, write_ids
 from .summary import aggregate_run, agreement_by_epoch
 from .table import ScoreTable
+from .tokens import el2n_tokens, reduce_tokens, token_columns
 from .training import Recipe
 from .trajectory import aum, confidence, forgetting, last_over_epochs, mean_over_epochs, variability
 
@@ -41,6 +46,7 @@ __all__ = [
     "Recipe",
     "Run",
     "RunConflictError",
+    "ScoreComparison",
     "ScoreRecorder",
     "ScoreTable",
     "SeedAverage",
@@ -49,13 +55,17 @@ __all__ = [
     "agreement_by_epoch",
     "aum",
     "class_counts",
+    "compare_scores",
     "confidence",
     "cross_entropy",
     "el2n",
+    "el2n_tokens",
     "entropy",
     "error_norm",
+    "exclude_flagged",
     "flag_highest",
     "flag_noise",
+    "flag_run",
     "forgetting",
     "grand",
     "grand_last_layer",
@@ -74,10 +84,13 @@ __all__ = [
     "predicted",
     "rank_agreement",
     "read_ids",
+    "reduce_tokens",
     "reliability",
     "score_columns",
     "seeds_needed",
     "standard_error",
+    "token_columns",
+    "train_until_reliable",
     "variability",
     "write_ids",
 ]

@@ -11,6 +11,7 @@ from . import _formulas as formulas
 from ._evaluate import column_type, evaluate
 from ._host import host_columns
 from ._lazy import lazy_columns
+from ._tasks import Task, check_input, check_task
 from .arrays import (
     Array,
     beside,
@@ -23,23 +24,28 @@ from .arrays import (
     row_slices,
     to_numpy,
 )
-from .checks import check_labels, check_logits
+from .checks import check_logits
 
 DEVICE_BLOCK_ELEMENTS = 1 << 25
 """Logits that are computed at a time on a device: temporaries of 128 MiB each in float32."""
 
 
 def columns(
-    logits: object, labels: object, names: Sequence[str], *, from_logits: bool = True
+    logits: object,
+    labels: object,
+    names: Sequence[str],
+    *,
+    from_logits: bool = True,
+    task: Task = "multiclass",
 ) -> dict[str, Array]:
     """Columns by name, each (n,), for checked input; `labels` None where no column needs them."""
-    values = check_logits(logits)
-    given = None if labels is None else check_labels(labels, tuple(values.shape))
+    check_task(task, names, from_logits=from_logits)
+    values, given = check_input(logits, labels, task=task)
     if not is_dask(values):
         if is_dask(given):
             given = to_numpy(given)
-        return _eager(values, given, names=names, from_logits=from_logits)
-    compute = partial(_chunk, names=names, from_logits=from_logits)
+        return eager_columns(values, given, names, from_logits=from_logits, task=task)
+    compute = partial(_chunk, names=names, from_logits=from_logits, task=task)
     dtype = np.dtype(float_name(values._meta))
     arrays = [values] if given is None else [values, given]
     return lazy_columns(compute, arrays, {name: column_type(name, dtype) for name in names})
@@ -54,23 +60,33 @@ def class_probabilities(logits: object, *, from_logits: bool = True) -> Array:
 
 
 def _chunk(
-    values: Array, labels: Array | None = None, *, names: Sequence[str], from_logits: bool, first_row: int
-) -> dict[str, Array]:
-    # One thread: Dask runs chunks side by side.
-    return _eager(values, labels, names=names, from_logits=from_logits, first_row=first_row, threads=1)
-
-
-def _eager(
     values: Array,
-    labels: Array | None,
+    labels: Array | None = None,
     *,
     names: Sequence[str],
     from_logits: bool,
+    task: Task,
+    first_row: int,
+) -> dict[str, Array]:
+    # One thread: Dask runs chunks side by side.
+    return eager_columns(
+        values, labels, names, from_logits=from_logits, task=task, first_row=first_row, threads=1
+    )
+
+
+def eager_columns(
+    values: Array,
+    labels: Array | None,
+    names: Sequence[str],
+    *,
+    from_logits: bool,
+    task: Task = "multiclass",
     first_row: int = 0,
     threads: int | None = None,
 ) -> dict[str, Array]:
+    """Columns by name of arrays that are no Dask arrays and whose shapes have been checked."""
     if not on_host(values):
-        return device_columns(values, labels, names, from_logits=from_logits, first_row=first_row)
+        return device_columns(values, labels, names, from_logits=from_logits, task=task, first_row=first_row)
     dtype = np.dtype(float_name(values))
     classes = None if labels is None else to_numpy(labels)
     # NumPy has no bfloat16 of its own, so that torch cannot lend such memory: a part is converted at a time.
@@ -83,6 +99,7 @@ def _eager(
             names,
             dtype=dtype,
             from_logits=from_logits,
+            task=task,
             first_row=first_row + part.start,
             threads=threads,
         )
@@ -93,7 +110,13 @@ def _eager(
 
 
 def device_columns(
-    values: Array, labels: Array | None, names: Sequence[str], *, from_logits: bool, first_row: int = 0
+    values: Array,
+    labels: Array | None,
+    names: Sequence[str],
+    *,
+    from_logits: bool,
+    task: Task = "multiclass",
+    first_row: int = 0,
 ) -> dict[str, Array]:
     """Columns by array API calls alone, without leaving the library or the device of `values`."""
     xp = namespace(values)
@@ -110,10 +133,11 @@ def device_columns(
                 names,
                 dtype=dtype,
                 from_logits=from_logits,
+                task=task,
                 first_row=first_row + part.start,
             )
             for part in row_slices(n, step)
         ]
     if len(parts) == 1:
-        return parts[0]
+        return {name: parts[0][name] for name in names}
     return {name: xp.concat([part[name] for part in parts]) for name in names}

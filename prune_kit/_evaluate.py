@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import _formulas as formulas
-from . import _soft
+from . import _multilabel, _regression, _soft
 from ._statistics import Statistics, statistics
+from ._tasks import Task
 from .arrays import Array, NumpyArray, namespace, wide_float
 from .checks import check_classes, check_finite, check_probabilities, check_soft_labels
 
@@ -29,6 +30,7 @@ FROM_STATISTICS = {
 }
 HARD_ONLY = ("margin", "margin_sum", "logit_margin", "p_label")
 WITHOUT_LABELS = ("entropy", "predicted")
+OTHER_TASKS = {"multilabel": _multilabel.evaluate, "regression": _regression.evaluate}
 
 
 def evaluate(
@@ -39,12 +41,17 @@ def evaluate(
     dtype: Any,
     from_logits: bool,
     first_row: int,
+    task: Task = "multiclass",
     reduce: Reduce | None = None,
 ) -> dict[str, Array]:
     """Columns by name for `values` (b, c) and `labels` (b,) or (b, c), all of one library and device.
 
     Scores have type `dtype`; `first_row` is the number of the first row in what the user gave.
     """
+    if task != "multiclass":
+        return OTHER_TASKS[task](
+            values, labels, names, dtype=dtype, from_logits=from_logits, first_row=first_row
+        )
     xp = namespace(values)
     given, values = values, xp.astype(values, dtype, copy=False)
     if from_logits:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ._columns import columns
 from ._lazy import lazy_columns
 from ._norms import norm_type, row_norms
+from ._tasks import Task
 from .arrays import Array, as_array, beside, is_dask, namespace
 from .checks import check_sizes, is_number
 from .errors import PruneKitError
@@ -94,6 +96,52 @@ def _gradient_arrays(gradients: object) -> list[tuple[str, Array]]:
 
 def _are_arrays(items: Sequence[object]) -> bool:
     return not items or any(hasattr(item, "shape") for item in items)
+
+
+def grand_last_layer(
+    logits: object,
+    labels: object,
+    features: object,
+    /,
+    *,
+    bias: bool = True,
+    task: Task = "multiclass",
+) -> Array:
+    """GraNd of the last linear layer alone: its exact gradient norm, in closed form.
+
+    The gradient of the cross-entropy with respect to the weights of the last layer is the outer product of
+    softmax(logits) - y and the layer's input h, and that of its bias is softmax(logits) - y, so that the norm
+    over both is ``el2n * sqrt(||h||^2 + 1)``. The same holds for the summed binary cross-entropy of sigmoids
+    and for half the squared error of a regression, with the error vectors that `el2n` has for them.
+
+    Parameters
+    ----------
+    logits, labels
+        As in `el2n`.
+    features
+        Inputs of the last layer, shape (n, d) (more axes are flattened), finite.
+    bias
+        Whether the layer has a bias that is trained.
+    task
+        As in `el2n`.
+
+    Returns
+    -------
+    Array
+        Shape (n,), at least 0; higher is harder.
+
+    Raises
+    ------
+    PruneKitError
+        As in `el2n`; for features that are not finite or not one row per example.
+
+    References
+    ----------
+    Paul, Ganguli, Dziugaite. Deep Learning on a Data Diet. NeurIPS 2021. Definition 2.1, for the last layer
+    alone and one initialisation.
+    """
+    errors = columns(logits, labels, ("el2n",), task=task)["el2n"]
+    return errors * feature_scale(features, errors, bias=bias)
 
 
 def feature_scale(features: object, errors: Array, *, bias: bool) -> Array:

@@ -18,6 +18,7 @@ import numpy as np
 from ._evaluate import FROM_STATISTICS, column_type, evaluate
 from ._pages import PageRelease
 from ._statistics import Statistics, lead_of
+from ._tasks import Task
 from .arrays import NumpyArray, row_slices
 
 SPAN_ELEMENTS = 1 << 21
@@ -42,6 +43,7 @@ def host_columns(
     *,
     from_logits: bool,
     dtype: np.dtype[Any],
+    task: Task = "multiclass",
     first_row: int = 0,
     threads: int | None = None,
 ) -> dict[str, NumpyArray]:
@@ -72,6 +74,7 @@ def host_columns(
                     names,
                     dtype=dtype,
                     from_logits=from_logits,
+                    task=task,
                     first_row=first_row + a,
                     reduce=of_thread.kernel,
                 )

@@ -44,7 +44,8 @@ def atomic_path(path: str | Path, /) -> Iterator[Path]:
         )
     if path.is_dir():
         raise StoreError(f"cannot write {path}: it is a folder.", hint="give the path of a file")
-    aside = path.with_name(f".tmp-{secrets.token_hex(6)}-{path.name}")
+    # Absolute, for libraries take `a:b/c` for the address of a service.
+    aside = path.absolute().with_name(f".tmp-{secrets.token_hex(6)}-{path.name}")
     try:
         yield aside
         if not aside.exists():

@@ -69,36 +69,38 @@ def first_true(flags: Array) -> int:
 
 
 def check_probabilities(values: Array, first_row: int) -> None:
-    """Refuse rows (b, c) that are not distributions, as far as a softmax in float16 or bfloat16 is one."""
+    """Refuse distributions (b, ..., c) that are none, as far as a softmax in float16 or bfloat16 is one."""
     xp = namespace(values)
     check_finite(values, "logits", first_row)
     hint = "these look like logits: leave out from_logits=False"
-    negative = xp.any(values < 0, axis=1)
+    negative = xp.reshape(values < 0, (values.shape[0], -1))
     if bool(xp.any(negative)):
-        row = first_true(negative)
+        row = first_true(xp.any(negative, axis=1))
         raise PruneKitError(
-            f"with from_logits=False, rows must be probabilities; got {float(xp.min(values[row, :])):.6g} "
+            f"with from_logits=False, rows must be probabilities; got {float(xp.min(values[row, ...])):.6g} "
             f"in row {first_row + row}.",
             hint=hint,
         )
-    sums = xp.sum(values, axis=1)
+    sums = xp.reshape(xp.sum(values, axis=-1), (-1,))
     off = xp.abs(sums - 1) > SUM_TOLERANCE
     if bool(xp.any(off)):
-        row = first_true(off)
+        first = first_true(off)
+        row = first // (sums.shape[0] // values.shape[0])
         raise PruneKitError(
             f"with from_logits=False, rows must be probabilities and sum to 1; "
-            f"row {first_row + row} sums to {float(sums[row]):.6g}.",
+            f"row {first_row + row} sums to {float(sums[first]):.6g}.",
             hint=hint,
         )
 
 
 def check_classes(labels: Array, num_classes: int, first_row: int) -> Array:
-    """Integer `labels` (b,) in the library's index type, refused outside 0 ... num_classes - 1."""
+    """Integer `labels` (b, ...) in the library's index type, refused outside 0 ... num_classes - 1."""
     xp = namespace(labels)
     labels = xp.astype(labels, xp.arange(1).dtype, copy=False)
     if int(xp.min(labels)) < 0 or int(xp.max(labels)) >= num_classes:
-        row = first_true((labels < 0) | (labels >= num_classes))
-        label = int(labels[row])
+        flat = xp.reshape(labels, (-1,))
+        first = first_true((flat < 0) | (flat >= num_classes))
+        row, label = first // (flat.shape[0] // labels.shape[0]), int(flat[first])
         if label < 0:
             hint = "drop examples that have no label"
         elif label == num_classes:

@@ -29,6 +29,7 @@ def score_saved_logits(
     epoch: int = 0,
     scores: Sequence[str] = ("el2n",),
     from_logits: bool = True,
+    save_probabilities: bool = False,
 ) -> Run:
     """Score saved logits into a run directory.
 
@@ -50,6 +51,8 @@ def score_saved_logits(
         Names of scores.
     from_logits
         False where the files hold probabilities.
+    save_probabilities
+        Whether the parts have the probability of every class too, n x c, which `flag_run` takes.
 
     Returns
     -------
@@ -97,6 +100,7 @@ def score_saved_logits(
         },
         "logits": {f"seed={i}": f"{file.name} {_digest(array)}" for i, (file, array) in enumerate(seeds)},
         "scores": list(scores),
+        **({"save_probabilities": True} if save_probabilities else {}),
         "from_logits": from_logits,
     }
     numbers = range(len(seeds))
@@ -105,7 +109,13 @@ def score_saved_logits(
         for plan in what_is_left(opened_run, numbers, [epoch], checkpoints=False):
             file, seed_logits = seeds[plan.seed]
             try:
-                columns = score_columns(seed_logits, given_labels, scores=scores, from_logits=from_logits)
+                columns = score_columns(
+                    seed_logits,
+                    given_labels,
+                    scores=scores,
+                    from_logits=from_logits,
+                    probabilities=save_probabilities,
+                )
             except PruneKitError as error:
                 raise PruneKitError(f"{file}: {error}") from error
             as_float32 = {n: c.astype(np.float32) if c.dtype.kind == "f" else c for n, c in columns.items()}

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ._columns import class_probabilities, columns
-from ._gradients import feature_scale, grand
+from ._gradients import feature_scale, grand, grand_last_layer
+from ._margins import logit_margin, margin, p_label, predicted
+from ._tasks import Task, check_task
 from .arrays import Array, as_array
 from .errors import PruneKitError
 
@@ -44,7 +46,7 @@ SCORE_NAMES = (
 """What `score_columns` computes by name; in each, higher is harder."""
 
 
-def el2n(logits: object, labels: object, /, *, from_logits: bool = True) -> Array:
+def el2n(logits: object, labels: object, /, *, from_logits: bool = True, task: Task = "multiclass") -> Array:
     """EL2N: the L2 norm of the error vector, softmax(logits) - onehot(labels).
 
     Parameters
@@ -55,13 +57,23 @@ def el2n(logits: object, labels: object, /, *, from_logits: bool = True) -> Arra
         Class of each example, integers of shape (n,) in [0, c), or a distribution over the classes, (n, c).
     from_logits
         Whether `logits` are logits or probabilities.
+    task
+        What the outputs stand for, and with it the error vector:
+
+        - "multiclass": softmax(logits) - labels, as above.
+        - "multilabel": sigmoid(logits) - labels, for `labels` (n, c) in [0, 1] (or bool), c >= 1. With
+          ``from_logits=False``, `logits` are probabilities in [0, 1].
+        - "regression": logits - labels, the residual of predictions (n,) or (n, d) and targets of the same
+          shape. ``from_logits=False`` has no meaning and is refused.
 
     Returns
     -------
     Array
-        Shape (n,), in [0, sqrt(2)); higher is harder. Of the library and device of `logits`. Equals
+        Shape (n,), in [0, sqrt(2)); higher is harder. In [0, sqrt(c)] for "multilabel", in [0, inf) for
+        "regression". Of the library and device of `logits`. Equals
         ``np.linalg.norm(softmax(logits) - onehot, axis=1)``, without that expression's loss of digits for
-        examples that the model is sure of: relative error below 1e-5 in float32 at any confidence.
+        examples that the model is sure of: relative error below 1e-5 in float32 at any confidence, also for
+        sigmoids, where labels are 0 or 1.
 
     Raises
     ------
@@ -81,20 +93,27 @@ def el2n(logits: object, labels: object, /, *, from_logits: bool = True) -> Arra
     >>> el2n(np.array([[0.0, 0.0], [20.0, 0.0]]), np.array([0, 0]))
     array([7.07106781e-01, 2.91491140e-09])
     """
-    return columns(logits, labels, ("el2n",), from_logits=from_logits)["el2n"]
+    return columns(logits, labels, ("el2n",), from_logits=from_logits, task=task)["el2n"]
 
 
 def error_norm(
-    logits: object, labels: object, /, *, ord: Literal[1, 2] = 2, from_logits: bool = True
+    logits: object,
+    labels: object,
+    /,
+    *,
+    ord: Literal[1, 2] = 2,
+    from_logits: bool = True,
+    task: Task = "multiclass",
 ) -> Array:
     """Norm of the error vector, softmax(logits) - onehot(labels): L1 or, as in `el2n`, L2.
 
     Parameters
     ----------
-    logits, labels, from_logits
+    logits, labels, from_logits, task
         As in `el2n`.
     ord
-        1 for the sum of absolute errors, which is ``2 * (1 - p_label)`` and lies in [0, 2]; 2 for `el2n`.
+        1 for the sum of absolute errors, which is ``2 * (1 - p_label)`` and lies in [0, 2] for one class per
+        example, in [0, c] for "multilabel"; 2 for `el2n`.
 
     Returns
     -------
@@ -109,99 +128,19 @@ def error_norm(
     if ord not in (1, 2):
         raise PruneKitError(f"`ord` must be 1 or 2; got {ord!r}.", hint="2 gives EL2N")
     name = "error_l1" if ord == 1 else "el2n"
-    return columns(logits, labels, (name,), from_logits=from_logits)[name]
+    return columns(logits, labels, (name,), from_logits=from_logits, task=task)[name]
 
 
-def margin(
-    logits: object, labels: object, /, *, reduce: Literal["max", "sum"] = "max", from_logits: bool = True
-) -> Array:
-    """Margin of the other classes over the label: p_j - p_label, its maximum or sum over j != label.
-
-    Note the sign: unlike the margins of AUM, higher is harder.
-
-    Parameters
-    ----------
-    logits, from_logits
-        As in `el2n`.
-    labels
-        Integers (n,), or one-hot rows (n, c): a margin needs one class per example.
-    reduce
-        "max" for the strongest other class, in [-1, 1], positive where the prediction is wrong;
-        "sum" for all of them, in [-(c - 1), 1].
-
-    Returns
-    -------
-    Array
-        Shape (n,); higher is harder. The relative error stays small also near zero; for "sum" that takes
-        float64 inside, which JAX has only where ``jax_enable_x64`` is set or the array lies on a CPU.
-
-    Raises
-    ------
-    PruneKitError
-        As in `el2n`; for labels that are not one-hot and for another `reduce`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from prune_kit.scores import margin
-    >>> margin(np.log([[0.5, 0.3, 0.2]]), np.array([0]))
-    array([-0.2])
-    >>> margin(np.log([[0.5, 0.3, 0.2]]), np.array([0]), reduce="sum")
-    array([-0.5])
-    """
-    if reduce not in ("max", "sum"):
-        raise PruneKitError(
-            f'`reduce` must be "max" or "sum"; got {reduce!r}.', hint='"max" is the usual margin'
-        )
-    name = "margin" if reduce == "max" else "margin_sum"
-    return columns(logits, labels, (name,), from_logits=from_logits)[name]
-
-
-def logit_margin(logits: object, labels: object, /) -> Array:
-    """Margin in logits: the largest logit of the other classes less the label's.
-
-    What `aum` is the mean of, with the opposite sign to that paper's: higher is harder.
-
-    Parameters
-    ----------
-    logits
-        As in `el2n`.
-    labels
-        Integers (n,), or one-hot rows (n, c).
-
-    Returns
-    -------
-    Array
-        Shape (n,), any real number, positive where the prediction is wrong; higher is harder. Adding a
-        constant to an example's logits changes nothing, a factor scales it.
-
-    Raises
-    ------
-    PruneKitError
-        As in `el2n`, and for labels that are not one-hot.
-
-    References
-    ----------
-    Pleiss, Zhang, Elenberg, Weinberger. Identifying Mislabeled Data using the Area Under the Margin Ranking.
-    NeurIPS 2020. Equation 1, negated.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from prune_kit.scores import logit_margin
-    >>> logit_margin(np.array([[2.0, 0.5, 1.0], [2.0, 0.5, 1.0]]), np.array([0, 1]))
-    array([-1. ,  1.5])
-    """
-    return columns(logits, labels, ("logit_margin",))["logit_margin"]
-
-
-def cross_entropy(logits: object, labels: object, /) -> Array:
+def cross_entropy(logits: object, labels: object, /, *, task: Task = "multiclass") -> Array:
     """Cross-entropy loss of each example, -log p_label, in nats; for soft labels -sum_j y_j log p_j.
 
     Parameters
     ----------
     logits, labels
         As in `el2n`.
+    task
+        "multiclass", or "multilabel" for the sum over the labels of the binary cross-entropies,
+        -y_j log p_j - (1 - y_j) log(1 - p_j) with p = sigmoid(logits). Not defined for "regression".
 
     Returns
     -------
@@ -220,21 +159,24 @@ def cross_entropy(logits: object, labels: object, /) -> Array:
     >>> cross_entropy(np.array([[40.0, 0.0], [0.0, 40.0]]), np.array([0, 0]))
     array([4.24835426e-18, 4.00000000e+01])
     """
-    return columns(logits, labels, ("cross_entropy",))["cross_entropy"]
+    return columns(logits, labels, ("cross_entropy",), task=task)["cross_entropy"]
 
 
-def entropy(logits: object, /, *, from_logits: bool = True) -> Array:
+def entropy(logits: object, /, *, from_logits: bool = True, task: Task = "multiclass") -> Array:
     """Entropy of each prediction in nats: how undecided the model is, whatever the label.
 
     Parameters
     ----------
     logits, from_logits
         As in `el2n`.
+    task
+        "multiclass", or "multilabel" for the sum of the entropies of the labels, present or absent. Not
+        defined for "regression".
 
     Returns
     -------
     Array
-        Shape (n,), in [0, log c]; higher is harder.
+        Shape (n,), in [0, log c], for "multilabel" in [0, c log 2]; higher is harder.
 
     Raises
     ------
@@ -248,46 +190,15 @@ def entropy(logits: object, /, *, from_logits: bool = True) -> Array:
     >>> entropy(np.zeros((1, 4)))
     array([1.38629436])
     """
-    return columns(logits, None, ("entropy",), from_logits=from_logits)["entropy"]
+    return columns(logits, None, ("entropy",), from_logits=from_logits, task=task)["entropy"]
 
 
-def grand_last_layer(logits: object, labels: object, features: object, /, *, bias: bool = True) -> Array:
-    """GraNd of the last linear layer alone: its exact gradient norm, in closed form.
-
-    The gradient of the cross-entropy with respect to the weights of the last layer is the outer product of
-    softmax(logits) - y and the layer's input h, and that of its bias is softmax(logits) - y, so that the norm
-    over both is ``el2n * sqrt(||h||^2 + 1)``.
-
-    Parameters
-    ----------
-    logits, labels
-        As in `el2n`.
-    features
-        Inputs of the last layer, shape (n, d) (more axes are flattened), finite.
-    bias
-        Whether the layer has a bias that is trained.
-
-    Returns
-    -------
-    Array
-        Shape (n,), at least 0; higher is harder.
-
-    Raises
-    ------
-    PruneKitError
-        As in `el2n`; for features that are not finite or not one row per example.
-
-    References
-    ----------
-    Paul, Ganguli, Dziugaite. Deep Learning on a Data Diet. NeurIPS 2021. Definition 2.1, for the last layer
-    alone and one initialisation.
-    """
-    errors = columns(logits, labels, ("el2n",))["el2n"]
-    return errors * feature_scale(features, errors, bias=bias)
-
-
-def check_score_names(scores: Sequence[str], /, *, known: Sequence[str] = SCORE_NAMES) -> None:
+def check_score_names(
+    scores: Sequence[str], /, *, known: Sequence[str] = SCORE_NAMES, hint: str | None = None
+) -> None:
     """Refuse `scores` that is not a sequence of names out of `known`, before any work is done.
+
+    `hint` says what to do about a name that is not known, where there is more to say than for one model's.
 
     Raises
     ------
@@ -300,24 +211,9 @@ def check_score_names(scores: Sequence[str], /, *, known: Sequence[str] = SCORE_
     if unknown:
         raise PruneKitError(
             f"`scores` must be among {', '.join(known)}; got {', '.join(map(repr, unknown))}.",
-            hint=None if "grand" in known else "grand needs gradients: score with --framework torch",
+            hint=hint
+            or (None if "grand" in known else "grand needs gradients: score with --framework torch"),
         )
-
-
-def p_label(logits: object, labels: object, /, *, from_logits: bool = True) -> Array:
-    """Probability of the label, (n,), in [0, 1]: no score, for higher is easier.
-
-    Parameters and errors are those of `margin`: the labels are integers (n,) or one-hot (n, c).
-    """
-    return columns(logits, labels, ("p_label",), from_logits=from_logits)["p_label"]
-
-
-def predicted(logits: object, /) -> Array:
-    """Class of the largest logit (or probability) of each row, integers (n,); the first of equals.
-
-    Logits must have shape (n, c), c >= 2, and be finite, as in `el2n`.
-    """
-    return columns(logits, None, ("predicted",))["predicted"]
 
 
 def score_columns(
@@ -329,6 +225,8 @@ def score_columns(
     from_logits: bool = True,
     features: object = None,
     bias: bool = True,
+    probabilities: bool = False,
+    task: Task = "multiclass",
 ) -> dict[str, Array]:
     """Several scores in one pass over the logits.
 
@@ -340,17 +238,23 @@ def score_columns(
         Names out of `SCORE_NAMES`.
     features, bias
         Inputs of the last layer, and whether it has a bias, for "grand_last_layer".
+    probabilities
+        Whether to give the probability of every class too, for `flag_noise`.
+    task
+        As in `el2n`; the scores that each task defines are named in the error for another.
 
     Returns
     -------
     dict of str to Array
-        "predicted" (integers), "p_label" and each score, all (n,). Labels of shape (n, c) have no
-        "p_label": which column there is must not depend on whether their values are soft or one-hot.
+        "predicted" (integers), "p_label" and each score, all (n,); at the end "probabilities", (n, c),
+        float32, where they are asked for. Labels of shape (n, c) have no "p_label": which column there is
+        must not depend on whether their values are soft or one-hot. Other tasks than "multiclass" have the
+        scores alone.
 
     Raises
     ------
     PruneKitError
-        As in `el2n`; for unknown names, and for missing `features`.
+        As in `el2n`; for unknown names, for scores that the task does not define, and for missing `features`.
 
     Examples
     --------
@@ -360,21 +264,29 @@ def score_columns(
     ['predicted', 'p_label', 'el2n', 'entropy']
     """
     check_score_names(scores)
-    if "logit_margin" in scores and not from_logits:
+    check_task(task, scores, from_logits=from_logits)
+    if probabilities and task != "multiclass":
         raise PruneKitError(
-            'the score "logit_margin" needs logits; got from_logits=False.',
-            hint='"margin" is the one of probabilities',
+            f'probabilities=True needs task="multiclass"; got task="{task}".',
+            hint="leave it out: these are the probabilities of classes that exclude each other",
         )
     given: Array = as_array(labels, "labels")
-    wanted = ["predicted", *([] if given.ndim == 2 else ["p_label"]), *scores]
+    wanted = list(scores)
+    if task == "multiclass":
+        wanted = ["predicted", *([] if given.ndim == 2 else ["p_label"]), *wanted]
     if "grand_last_layer" not in scores:
-        return columns(logits, given, wanted, from_logits=from_logits)
-    if features is None:
-        raise PruneKitError(
-            'the score "grand_last_layer" must have `features`; got None.',
-            hint="give the inputs of the last layer, (n, d)",
-        )
-    direct = [name for name in wanted if name != "grand_last_layer"]
-    result = columns(logits, given, list(dict.fromkeys([*direct, "el2n"])), from_logits=from_logits)
-    result["grand_last_layer"] = result["el2n"] * feature_scale(features, result["el2n"], bias=bias)
-    return {name: result[name] for name in wanted}
+        result = columns(logits, given, wanted, from_logits=from_logits, task=task)
+    else:
+        if features is None:
+            raise PruneKitError(
+                'the score "grand_last_layer" must have `features`; got None.',
+                hint="give the inputs of the last layer, (n, d)",
+            )
+        direct = [name for name in wanted if name != "grand_last_layer"]
+        names = list(dict.fromkeys([*direct, "el2n"]))
+        result = columns(logits, given, names, from_logits=from_logits, task=task)
+        result["grand_last_layer"] = result["el2n"] * feature_scale(features, result["el2n"], bias=bias)
+        result = {name: result[name] for name in wanted}
+    if probabilities:
+        result["probabilities"] = class_probabilities(logits, from_logits=from_logits)
+    return result

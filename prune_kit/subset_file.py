@@ -81,7 +81,7 @@ def _read_parquet(path: Path) -> NumpyArray:
     import pyarrow.parquet as pq
 
     try:
-        opened = pq.ParquetFile(path)
+        opened = pq.ParquetFile(path.absolute())
         names = opened.schema_arrow.names
         column = opened.read(columns=[_COLUMN]).column(_COLUMN) if _COLUMN in names else None
         values = None if column is None or column.null_count else np.asarray(column.to_numpy())

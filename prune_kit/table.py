@@ -151,7 +151,7 @@ class ScoreTable:
         path = Path(path)
         try:
             # A memory map or partitioning inferred from the path would add columns: read the one file.
-            file = pq.ParquetFile(path, page_checksum_verification=True)
+            file = pq.ParquetFile(path.absolute(), page_checksum_verification=True)
             wanted = None if columns is None else {*_RESERVED, *columns}
             names = [each for each in file.schema_arrow.names if wanted is None or each in wanted]
             table = file.read(columns=names)
@@ -237,11 +237,11 @@ def _as_column(name: str, column: Array, n: int) -> NumpyArray:
     if name in _RESERVED:
         raise PruneKitError(f"a column cannot be called {name!r}: ids and labels have their own arguments.")
     array = to_numpy(column)
-    if array.ndim == 2 and len(array) == n and array.shape[1] and array.dtype.kind in "iuf":
+    if array.ndim == 2 and len(array) == n and array.shape[1] > 1 and array.dtype.kind in "iuf":
         return array
     if array.shape != (n,):
         raise PruneKitError(
             f"column {name!r} must have shape ({n},), one per id; got {array.shape}.",
-            hint=f"or ({n}, c), numbers, c of them per example" if array.ndim > 1 else None,
+            hint=f"or ({n}, c), numbers, c of them per example, 2 or more" if array.ndim > 1 else None,
         )
     return array

@@ -31,6 +31,7 @@ def score_models(
     run: str | Path,
     epoch: int = 0,
     scores: Sequence[str] = ("el2n",),
+    save_probabilities: bool = False,
     score_batch_size: int | None = None,
     device: str | None = None,
     described: Mapping[str, Any] | None = None,
@@ -52,6 +53,8 @@ def score_models(
         The epoch that the models are from whose names do not say it, for the record.
     scores
         As for `score`.
+    save_probabilities
+        Whether the parts have the probability of every class too, n x c, which `flag_run` takes.
     score_batch_size
         Examples at a time, 256 by default.
     described
@@ -87,6 +90,7 @@ def score_models(
         "framework": "onnx",
         "data": {"examples": examples, "fingerprint": fingerprint},
         "scores": list(scores),
+        **({"save_probabilities": True} if save_probabilities else {}),
         "models": digests,
         "device": first.device,
         "logits": settings.logits,
@@ -108,7 +112,14 @@ def score_models(
             if model is None:
                 model = Model(files[key], settings, device=where, features=features)
                 model.standardise_by(standardise)
-            table = score_source(model, source, scores=scores, batch_size=score_batch_size, progress=False)
+            table = score_source(
+                model,
+                source,
+                scores=scores,
+                probabilities=save_probabilities,
+                batch_size=score_batch_size,
+                progress=False,
+            )
             found = {"from_logits": model.from_logits}
             table.provenance = {**config, **found, "seed": key[0], "epoch": key[1]}
             opened_run.write_part(*key, table)

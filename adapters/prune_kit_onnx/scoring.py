@@ -42,6 +42,7 @@ def score(
     /,
     *,
     scores: Sequence[str] = ("el2n",),
+    probabilities: bool = False,
     batch_size: int | None = None,
     device: str | None = None,
     progress: bool = False,
@@ -55,14 +56,16 @@ def score(
         As for `predict`.
     scores
         Names of scores: el2n, error_l1, margin, margin_sum, cross_entropy, entropy, grand_last_layer ...
+    probabilities
+        Whether to give the probability of every class too.
     progress
         Whether to show a bar on stderr (never off a terminal).
 
     Returns
     -------
     ScoreTable
-        Columns predicted and p_label, then one per score, float32; higher is harder. Its provenance says on
-        which device the model ran.
+        Columns predicted and p_label, then one per score, float32; higher is harder. Where asked for,
+        probabilities of shape (n, c), float32. The provenance says on which device the model ran.
 
     Raises
     ------
@@ -72,13 +75,26 @@ def score(
     check_scores(scores)
     source = as_source(data)
     ready = opened(model, source, device, "grand_last_layer" in scores, ModelOptions(**options))
-    table = score_source(ready, source, scores=scores, batch_size=batch_size, progress=progress)
+    table = score_source(
+        ready,
+        source,
+        scores=scores,
+        probabilities=probabilities,
+        batch_size=batch_size,
+        progress=progress,
+    )
     table.provenance = {"model": ready.name, "scores": list(scores), "device": ready.device}
     return table
 
 
 def score_source(
-    model: Model, source: Source, *, scores: Sequence[str], batch_size: int | None, progress: bool
+    model: Model,
+    source: Source,
+    *,
+    scores: Sequence[str],
+    probabilities: bool,
+    batch_size: int | None,
+    progress: bool,
 ) -> ScoreTable:
     """What `score` gives, of a model that is ready; without provenance."""
     table = GrowingColumns(source.size)
@@ -91,6 +107,7 @@ def score_source(
                 from_logits=batch.from_logits,
                 features=batch.features,
                 bias=batch.bias,
+                probabilities=probabilities,
             )
             stored = {name: _as_stored(column) for name, column in columns.items()}
             table.append({"id": batch.ids, "label": batch.labels, **stored})

@@ -30,6 +30,7 @@ def score_checkpoints(
     run: str | Path,
     epoch: int | None = None,
     scores: Sequence[str] = ("el2n",),
+    save_probabilities: bool = False,
     score_batch_size: int | None = None,
     device: str | None = None,
     described: Mapping[str, Any] | None = None,
@@ -41,7 +42,7 @@ def score_checkpoints(
     ----------
     make_model
         Makes the model that the weights belong to. One model takes all of them in turn.
-    data, scores, score_batch_size, device, run, described, progress
+    data, scores, save_probabilities, score_batch_size, device, run, described, progress
         As for `train_seeds`.
     checkpoints
         Files: .safetensors, or .weights.h5 of a Keras model. Files of the kit
@@ -69,6 +70,7 @@ def score_checkpoints(
         "data": {"examples": len(source), "fingerprint": source.fingerprint()},
         "model": structure(try_model(make_model, source, trains=False)),
         "scores": list(scores),
+        **({"save_probabilities": True} if save_probabilities else {}),
         "checkpoints": {f"seed={s}/epoch={e}": file_digest(file) for (s, e), file in files.items()},
         "device": "cuda" if where.startswith("GPU") else "cpu",
         **(described or {}),
@@ -87,7 +89,7 @@ def score_checkpoints(
         left = [key for plan in plans for e in plan.epochs if (key := (plan.seed, e)) in files]
         model = make_model()
         first_logits(model, source)
-        scorer = Scorer(model, scores=scores)
+        scorer = Scorer(model, scores=scores, probabilities=save_probabilities)
         for key in tqdm(left, unit="checkpoint", disable=None if progress else True):
             load_checkpoint(model, files[key])
             table = scorer(source, batch_size=score_batch_size)

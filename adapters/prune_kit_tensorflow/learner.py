@@ -75,7 +75,7 @@ class Learner:
         What is trained, and what is scored: the same, or one in float32 beside one in mixed precision.
     classes
         How many logits it gives.
-    training_source, recipe, make_optimizer, loss, scores
+    training_source, recipe, make_optimizer, loss, scores, save_probabilities
         As for `train_seeds`.
     """
 
@@ -91,6 +91,7 @@ class Learner:
         make_optimizer: Callable[[], Any] | None,
         loss: Loss | None,
         scores: Sequence[str],
+        save_probabilities: bool,
     ) -> None:
         self.model = model
         self.classes = classes
@@ -111,7 +112,7 @@ class Learner:
             source=training_source,
             strategy=making.strategy,
         )
-        self._scorer = Scorer(scored, scores=scores)
+        self._scorer = Scorer(scored, scores=scores, probabilities=save_probabilities)
 
     def _optimizer(self, recipe: Recipe, make_optimizer: Callable[[], Any] | None) -> Any:
         if is_compiled(self.model):

@@ -34,6 +34,7 @@ def score(
     /,
     *,
     scores: Sequence[str] = ("el2n",),
+    probabilities: bool = False,
     batch_size: int | None = None,
     device: str | None = None,
     progress: bool = False,
@@ -48,13 +49,16 @@ def score(
         Names of scores: el2n, error_l1, margin, margin_sum, cross_entropy, entropy, grand_last_layer; and
         grand, the norm of each example's loss gradient over all trainable variables (`gradient_norms`),
         from the same forward pass.
+    probabilities
+        Whether to give the probability of every class too.
     progress
         Whether to show a bar on stderr (never off a terminal).
 
     Returns
     -------
     ScoreTable
-        Columns predicted and p_label, then one per score, float32; higher is harder.
+        Columns predicted and p_label, then one per score, float32; higher is harder. Where asked for,
+        probabilities of shape (n, c), float32.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def score(
     >>> list(table), len(table)
     (['predicted', 'p_label', 'el2n'], 2)
     """
-    scorer = Scorer(model, scores=scores)
+    scorer = Scorer(model, scores=scores, probabilities=probabilities)
     return scorer(as_source(data), batch_size=batch_size, device=device, progress=progress)
 
 
@@ -78,12 +82,15 @@ class Scorer:
 
     Parameters
     ----------
-    model, scores
+    model, scores, probabilities
         As for `score`. The structure of the model must stay as it is.
     """
 
-    def __init__(self, model: Model, *, scores: Sequence[str] = ("el2n",)) -> None:
+    def __init__(
+        self, model: Model, *, scores: Sequence[str] = ("el2n",), probabilities: bool = False
+    ) -> None:
         check_scores(scores)
+        self._probabilities = probabilities
         self._scores = list(scores)
         self._of_logits = [name for name in scores if name != GRAND]
         self._compiled = Compiled(model, features="grand_last_layer" in scores)
@@ -116,6 +123,7 @@ class Scorer:
                     scores=self._of_logits,
                     features=features,
                     bias=batch.bias,
+                    probabilities=self._probabilities,
                 )
                 if batch.gradient_norms is not None:
                     of_batch[GRAND] = _numpy(batch.gradient_norms)

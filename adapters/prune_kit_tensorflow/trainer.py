@@ -61,6 +61,7 @@ class Trainer:
     train_epoch: Callable[[Training], None] | None
     callbacks: MakeCallbacks | None
     scores: Sequence[str]
+    save_probabilities: bool
     _learner: Learner | None = field(default=None, init=False)
 
     def train(self, plan: SeedPlan, run: Run, shown: Progress, after_epoch: AfterEpoch) -> None:
@@ -109,6 +110,7 @@ class Trainer:
                 make_optimizer=self.make_optimizer,
                 loss=self.loss,
                 scores=self.scores,
+                save_probabilities=self.save_probabilities,
             )
         return self._learner
 

@@ -48,6 +48,7 @@ def train_seeds(
     run: str | Path,
     at_epochs: Sequence[int] | None = None,
     scores: Sequence[str] = ("el2n",),
+    save_probabilities: bool = False,
     training_data: Any = None,
     recipe: Recipe | None = None,
     optimizer: Callable[[], keras.optimizers.Optimizer] | None = None,
@@ -93,6 +94,8 @@ def train_seeds(
         Completed epochs to score at; 0 is initialisation. By default the last one.
     scores
         Names of scores, as for `score`.
+    save_probabilities
+        Whether the parts have the probability of every class too, n x c, which `flag_run` takes.
     training_data
         The same examples as they are trained on, where that differs (a pipeline with augmentation).
     recipe
@@ -168,6 +171,7 @@ def train_seeds(
         "model": structure(model),
         "compiled": compiled_with(model) if is_compiled(model) else None,
         "scores": list(scores),
+        **({"save_probabilities": True} if save_probabilities else {}),
         "recipe": recipe.as_dict(),
         "replaced": replaced_parts(**replaced),
         "device": "cuda" if where.startswith("GPU") else "cpu",
@@ -187,6 +191,7 @@ def train_seeds(
         train_epoch=train_epoch,
         callbacks=callbacks,
         scores=scores,
+        save_probabilities=save_probabilities,
     )
     opened = Run.start(
         run,

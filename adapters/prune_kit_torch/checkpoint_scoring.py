@@ -31,6 +31,7 @@ def score_checkpoints(
     run: str | Path,
     epoch: int | None = None,
     scores: Sequence[str] = ("el2n",),
+    save_probabilities: bool = False,
     score_batch_size: int | None = None,
     device: str | torch.device | None = None,
     described: Mapping[str, Any] | None = None,
@@ -42,7 +43,7 @@ def score_checkpoints(
     ----------
     make_model
         Makes the model that the weights belong to.
-    data, scores, score_batch_size, device, run, described, progress
+    data, scores, save_probabilities, score_batch_size, device, run, described, progress
         As for `train_seeds`.
     checkpoints
         Files: .safetensors, or torch files of a state_dict. Files of the kit
@@ -70,6 +71,7 @@ def score_checkpoints(
         "data": {"examples": len(source), "fingerprint": source.fingerprint()},
         "model": structure(try_model(make_model, source, trains=False)),
         "scores": list(scores),
+        **({"save_probabilities": True} if save_probabilities else {}),
         "checkpoints": {f"seed={s}/epoch={e}": file_digest(file) for (s, e), file in files.items()},
         "device": where.type,
         **(described or {}),
@@ -88,7 +90,14 @@ def score_checkpoints(
             model = make_model()
             load_checkpoint(model, files[key])
             model.to(where)
-            table = score(model, source, scores=scores, batch_size=score_batch_size, device=where)
+            table = score(
+                model,
+                source,
+                scores=scores,
+                probabilities=save_probabilities,
+                batch_size=score_batch_size,
+                device=where,
+            )
             table.provenance = {**config, "seed": key[0], "epoch": key[1]}
             opened_run.write_part(*key, table)
     return opened_run

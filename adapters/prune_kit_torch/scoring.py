@@ -33,6 +33,7 @@ def score(
     /,
     *,
     scores: Sequence[str] = ("el2n",),
+    probabilities: bool = False,
     batch_size: int | None = None,
     device: str | torch.device | None = None,
     progress: bool = False,
@@ -47,13 +48,16 @@ def score(
         Names of scores: el2n, error_l1, margin, margin_sum, cross_entropy, entropy, grand_last_layer; and
         grand, the norm of each example's loss gradient over all trainable parameters (`gradient_norms`),
         from the same forward pass.
+    probabilities
+        Whether to give the probability of every class too.
     progress
         Whether to show a bar on stderr (never off a terminal).
 
     Returns
     -------
     ScoreTable
-        Columns predicted and p_label, then one per score, float32; higher is harder.
+        Columns predicted and p_label, then one per score, float32; higher is harder. Where asked for,
+        probabilities of shape (n, c), float32.
 
     Raises
     ------
@@ -83,7 +87,12 @@ def score(
             ids.append(batch.ids)
             labels.append(batch.labels)
             of_batch = score_columns(
-                batch.logits, batch.labels, scores=of_logits, features=batch.features, bias=batch.bias
+                batch.logits,
+                batch.labels,
+                scores=of_logits,
+                features=batch.features,
+                bias=batch.bias,
+                probabilities=probabilities,
             )
             if batch.gradient_norms is not None:
                 of_batch[GRAND] = batch.gradient_norms

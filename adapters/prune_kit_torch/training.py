@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def train_seeds(
     run: str | Path,
     at_epochs: Sequence[int] | None = None,
     scores: Sequence[str] = ("el2n",),
+    save_probabilities: bool = False,
     training_data: Any = None,
     recipe: Recipe | None = None,
     optimizer: MakeOptimizer | None = None,
@@ -104,6 +106,8 @@ def train_seeds(
         Completed epochs to score at; 0 is initialisation. By default the last one.
     scores
         Names of scores, as for `score`.
+    save_probabilities
+        Whether the parts have the probability of every class too, n x c, which `flag_run` takes.
     training_data
         The same examples as they are trained on, where that differs (a Dataset with augmentation).
     recipe
@@ -115,8 +119,7 @@ def train_seeds(
         By what the learning rates are multiplied after so many epochs (a fraction inside an epoch), in
         place of the recipe's milestones.
     loss
-        ``loss(logits, labels)``, a scalar or one value per example (then averaged); cross-entropy by
-        default.
+        ``loss(logits, labels)``, a scalar or one value per example (averaged); by default cross-entropy.
     augmentation
         Changes the inputs of a training batch, in place of the recipe's.
     train_epoch
@@ -132,8 +135,7 @@ def train_seeds(
     checkpoints
         Whether to keep the weights of each seed at each scored epoch, as safetensors.
     described
-        What else to write into run.json and to compare when the run is resumed, such as the names
-        by which a command was told the model and the data.
+        What else run.json is to say, and to compare when the run is resumed.
     progress
         Whether to show bars on stderr (never off a terminal).
 
@@ -162,6 +164,7 @@ def train_seeds(
         "data": {"examples": len(source), "fingerprint": source.fingerprint()},
         "model": structure(try_model(make_model, source, trains=True)),
         "scores": list(scores),
+        **({"save_probabilities": True} if save_probabilities else {}),
         "recipe": recipe.as_dict(),
         "replaced": replaced_parts(
             optimizer=optimizer,
@@ -188,13 +191,12 @@ def train_seeds(
         precision=precision,
         channels_last=channels_last,
     )
+    made_with = versions("torch")
     opened = Run.start(
-        run,
-        config=config,
-        seeds=chosen_seeds,
-        epochs=chosen_epochs,
-        made_with=versions("torch"),
-        scores=scores,
+        run, config=config, seeds=chosen_seeds, epochs=chosen_epochs, made_with=made_with, scores=scores
+    )
+    scored = partial(
+        score, scores=scores, probabilities=save_probabilities, batch_size=score_batch_size, device=where
     )
     with opened as opened_run, deterministic_kernels():
         plans = what_is_left(opened_run, chosen_seeds, chosen_epochs, checkpoints=checkpoints)
@@ -205,9 +207,7 @@ def train_seeds(
                     if training.epoch not in plan.epochs:
                         continue
                     try:
-                        table = score(
-                            training.model, source, scores=scores, batch_size=score_batch_size, device=where
-                        )
+                        table = scored(training.model, source)
                     except PruneKitError as error:
                         raise PruneKitError(f"seed {plan.seed}, epoch {training.epoch}: {error}") from error
                     table.provenance = {**config, "seed": plan.seed, "epoch": training.epoch}

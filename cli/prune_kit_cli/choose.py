@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from prune_kit.arrays import NumpyArray
 from prune_kit.errors import PruneKitError
+from prune_kit.exclude import exclude_flagged
 from prune_kit.select import keep_easiest, keep_hardest, keep_random, keep_window
 from prune_kit.stratified import keep_stratified
 from prune_kit.table import ScoreTable
+
+from .flag_file import flags_of
 
 METHODS = ("hardest", "easiest", "window", "random", "stratified")
 DRAWN = ("random", "stratified")
@@ -27,6 +36,7 @@ class Choice:
     per_class: bool
     seed: int
     column: str
+    exclude_flagged: Path | None
 
     def as_dict(self) -> dict[str, Any]:
         """What the file of the kept examples says of the choice: what the method does not use is None."""
@@ -39,10 +49,17 @@ class Choice:
             "strata": self.strata if is_stratified else None,
             "per_class": self.per_class,
             "seed": self.seed if self.method in DRAWN else None,
+            "exclude_flagged": None if self.exclude_flagged is None else str(self.exclude_flagged),
         }
 
-    def positions(self, table: ScoreTable) -> Any:
-        """Which rows of `table` are kept.
+    def flagged(self, table: ScoreTable) -> NumpyArray:
+        """Which rows of `table` are not to be kept, bool."""
+        if self.exclude_flagged is None:
+            return np.zeros(len(table), bool)
+        return flags_of(self.exclude_flagged, table)
+
+    def positions(self, table: ScoreTable, flagged: NumpyArray) -> Any:
+        """Which rows of `table` are kept, of those that are not `flagged`.
 
         Raises
         ------
@@ -53,23 +70,27 @@ class Choice:
         if labels is not None and labels.ndim != 1:
             raise PruneKitError("--per-class needs class indices; the labels of this file are soft.")
         size: dict[str, Any] = {"count": self.keep} if isinstance(self.keep, int) else {"fraction": self.keep}
-        if self.method == "random":
-            return keep_random(len(table), seed=self.seed, labels=labels, **size)
+        scores = np.zeros(len(table)) if self.method == "random" else self._scores(table)
+        if flagged.any():
+            return exclude_flagged(self._keep(), scores, flagged, labels=labels, **size)
+        return self._keep()(scores, labels=labels, **size)
+
+    def _scores(self, table: ScoreTable) -> NumpyArray:
         if self.column not in table and self.column == "score":
             raise PruneKitError(
                 f"there is no column 'score'; the columns are {', '.join(table)}.",
                 hint="average over the seeds first (`prunekit aggregate`), or name a --column",
             )
-        scores = table[self.column]
+        return table[self.column]
+
+    def _keep(self) -> Callable[..., Any]:
+        """What chooses, given the scores, the size and perhaps labels."""
+        if self.method == "random":
+            return lambda scores, **options: keep_random(len(scores), seed=self.seed, **options)
         if self.method == "stratified":
-            return keep_stratified(
-                scores,
-                prune_hardest=self.prune_hardest,
-                strata=self.strata,
-                seed=self.seed,
-                labels=labels,
-                **size,
+            return partial(
+                keep_stratified, prune_hardest=self.prune_hardest, strata=self.strata, seed=self.seed
             )
         if self.offset is not None:
-            return keep_window(scores, offset=self.offset, labels=labels, **size)
-        return (keep_hardest if self.method == "hardest" else keep_easiest)(scores, labels=labels, **size)
+            return partial(keep_window, offset=self.offset)
+        return keep_hardest if self.method == "hardest" else keep_easiest

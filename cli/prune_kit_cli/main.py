@@ -8,7 +8,9 @@ from typing import TextIO
 import click
 
 from .aggregate import aggregate
+from .compare import compare
 from .errors import KitGroup
+from .flag import flag
 from .info import info
 from .prune import prune
 from .score import score
@@ -17,7 +19,7 @@ from .score import score
 @click.group(cls=KitGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="prune-kit", prog_name="prunekit")
 def cli() -> None:
-    r"""Find out which training examples matter, and train on those.
+    """Find out which training examples matter, and train on those.
 
     \b
     The main job, on the embedded digits:
@@ -27,7 +29,7 @@ def cli() -> None:
 
     Every score of the kit: higher = harder = more important. Shell completion:
     eval "$(_PRUNEKIT_COMPLETE=bash_source prunekit)" (or zsh_source, fish_source).
-    """
+    """  # noqa: D301, click wants the backspace character itself
     warnings.showwarning = _show_warning
 
 
@@ -44,5 +46,5 @@ def _show_warning(
         click.echo(f"Warning: {message}", err=True)
 
 
-for command in (score, aggregate, prune, info):
+for command in (score, aggregate, prune, flag, compare, info):
     cli.add_command(command)

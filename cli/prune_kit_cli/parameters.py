@@ -57,6 +57,14 @@ class Size(click.ParamType[Any]):
         return fraction
 
 
+class Offset(Size):
+    """A `Size`, or the word auto."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Give an int (a count), a float (a fraction) or "auto"."""
+        return value if value == "auto" else super().convert(value, param, ctx)
+
+
 def _numbers(
     kind: click.ParamType[Any], value: str, param: click.Parameter | None, ctx: click.Context | None
 ) -> list[int]:

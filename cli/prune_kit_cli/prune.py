@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import numpy as np
@@ -15,9 +15,11 @@ from prune_kit.subset_file import write_ids
 from prune_kit.table import ScoreTable
 
 from .apply import apply_subset
+from .auto_offset import auto_offset
 from .choose import DRAWN, METHODS, Choice
+from .class_names import class_name, class_names
 from .output import json_option, show, text_table, warn
-from .parameters import Size
+from .parameters import Offset, Size
 
 _MOST_CLASSES = 20
 _TIED_SHARE = 0.01
@@ -30,10 +32,16 @@ _TIED_SHARE = 0.01
 )
 @click.option(
     "--offset",
-    type=Size(),
+    type=Offset(),
     default=None,
-    help="How many of the lowest-scoring examples are left out first: a fraction or a count; "
-    "--method window.",
+    help="How many of the lowest-scoring examples are left out first: a fraction or a count; --method "
+    "window. auto: so many that the window ends below as many of the hardest as labels are wrong by --flags.",
+)
+@click.option(
+    "--flags",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="With --offset auto: a file of prunekit flag, for its estimate of how many labels are wrong.",
 )
 @click.option(
     "--method",
@@ -64,6 +72,14 @@ _TIED_SHARE = 0.01
 )
 @click.option("--column", default="score", show_default=True, help="The column to go by.")
 @click.option(
+    "--exclude-flagged",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FLAGS",
+    help="A file of prunekit flag: examples whose labels it flags are not kept. --keep is of all examples "
+    "nevertheless, an --offset or --prune-hardest of the others.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     required=True,
@@ -82,13 +98,15 @@ _TIED_SHARE = 0.01
 def prune(
     scores: Path,
     keep: float,
-    offset: float | None,
+    offset: float | Literal["auto"] | None,
+    flags: Path | None,
     method: str | None,
     per_class: bool,
     prune_hardest: float | None,
     strata: int | None,
     seed: int,
     column: str,
+    exclude_flagged: Path | None,
     out: Path,
     data: str | None,
     link: bool,
@@ -113,6 +131,10 @@ def prune(
             if offset is None
             else f"--offset does not go with --method {method}."
         )
+    if (flags is not None) != (offset == "auto"):
+        raise click.UsageError("--offset auto and --flags go together.")
+    if offset == "auto" and exclude_flagged is not None:
+        raise click.UsageError("--offset auto does not go with --exclude-flagged: either leaves them out.")
     if (prune_hardest is not None or strata is not None) and method != "stratified":
         raise click.UsageError("--prune-hardest and --strata go with --method stratified.")
     if data is None and link:
@@ -122,17 +144,22 @@ def prune(
             f"{str(out)!r} is a directory; with --apply it can be.", param_hint="'--out'"
         )
     table = ScoreTable.read(scores)
+    explained = None
+    if offset == "auto" and flags is not None:
+        offset, explained = auto_offset(flags, len(table), keep)
     choice = Choice(
         method=method,
         keep=keep,
-        offset=offset,
+        offset=None if offset == "auto" else offset,
         prune_hardest=prune_hardest or 0.0,
         strata=strata or 50,
         per_class=per_class,
         seed=seed,
         column=column,
+        exclude_flagged=exclude_flagged,
     )
-    kept_rows = choice.positions(table)
+    flagged = choice.flagged(table)
+    kept_rows = choice.positions(table, flagged)
     kept = table.take(kept_rows)
     chosen = {**choice.as_dict(), "of": table.provenance}
     applied = None
@@ -151,12 +178,18 @@ def prune(
         "classes": [count._asdict() for count in counts],
     }
     lines = [f"{out}: kept {len(kept):,} of {len(table):,} examples ({method})"]
+    if explained is not None:
+        result["offset"] = offset
+        lines.append(explained)
+    if exclude_flagged is not None:
+        result["excluded"] = int(flagged.sum())
+        lines[0] += f", none of the {result['excluded']:,} flagged"
     if applied is not None:
         result["applied"] = applied
         lines.append(line)
-    lines += _class_lines(counts, table.provenance.get("config", {}).get("class_names") or [])
+    lines += _class_lines(counts, class_names(table))
     show(as_json, result, lines)
-    if method not in DRAWN and not per_class and (message := _ties(table[column], kept_rows)):
+    if method not in DRAWN and not per_class and (message := _ties(table[column], kept_rows, flagged)):
         warn(message)
     gone = [str(count.label) for count in counts if not count.kept]
     if gone and len(kept):
@@ -168,7 +201,7 @@ def _class_lines(counts: Sequence[ClassCount], names: Sequence[str]) -> list[str
     """How many of each class there were and are kept; of many classes those that lose most and least."""
     rows = [
         (
-            names[c.label] if isinstance(c.label, int) and c.label < len(names) else str(c.label),
+            class_name(c.label, names),
             c.before,
             c.kept,
             c.kept / c.before,
@@ -183,9 +216,11 @@ def _class_lines(counts: Sequence[ClassCount], names: Sequence[str]) -> list[str
     return lines + text_table(("class", "before", "kept", "share"), rows) if rows else []
 
 
-def _ties(scores: NumpyArray, kept: NumpyArray) -> str | None:
+def _ties(scores: NumpyArray, kept: NumpyArray, flagged: NumpyArray) -> str | None:
     """What to say where a good part of the choice is among examples of one score; None where it is not."""
-    left = np.delete(scores, kept)
+    is_left = ~flagged
+    is_left[kept] = False
+    left = scores[is_left]
     shared = np.intersect1d(scores[kept], left)
     tied, others = (int(np.isin(each, shared).sum()) for each in (scores[kept], left))
     if tied <= _TIED_SHARE * len(kept):

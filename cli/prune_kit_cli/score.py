@@ -110,6 +110,12 @@ _OF_MODELS = (
     "--save-checkpoints", is_flag=True, help="Keep the weights of every seed at every scored epoch."
 )
 @click.option(
+    "--save-probabilities",
+    is_flag=True,
+    help="Keep every example's class probabilities too, for prunekit flag: examples x classes for each seed "
+    "and scored epoch.",
+)
+@click.option(
     "--batch-size",
     type=click.IntRange(min=1),
     help="Examples in a training step [default: 128]; with --checkpoint, at a time [default: 256].",
@@ -263,6 +269,8 @@ def _report(run: Run, name: str, as_json: bool) -> None:
         f"  prunekit aggregate {run.path} --out scores.parquet",
         "  prunekit prune scores.parquet --keep 0.5 --out kept.parquet",
     ]
+    if run.config.get("save_probabilities"):
+        lines.append(f"  prunekit flag {run.path} --out flags.parquet")
     show(as_json, result, lines)
     if message := too_early(rows, rows[-1]["epoch"]):
         warn(message)

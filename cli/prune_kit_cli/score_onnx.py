@@ -37,6 +37,7 @@ def score_with_onnx(out: Path, options: dict[str, Any]) -> Run:
         run=out,
         epoch=epoch,
         scores=options["scores"],
+        save_probabilities=options["save_probabilities"],
         score_batch_size=options["batch_size"],
         device=options["device"],
         described=described,

@@ -36,6 +36,7 @@ def score_arrays(out: Path, options: dict[str, Any]) -> Run:
         epoch=_only_epoch(options["at_epochs"], "the logits") or 0,
         scores=options["scores"],
         from_logits=not options["probabilities"],
+        save_probabilities=options["save_probabilities"],
     )
 
 
@@ -52,6 +53,7 @@ def score_with_adapter(framework: str, out: Path, options: dict[str, Any]) -> Ru
     common = {
         "run": out,
         "scores": options["scores"],
+        "save_probabilities": options["save_probabilities"],
         "device": options["device"],
         "described": described,
         "progress": True,

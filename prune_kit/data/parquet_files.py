@@ -44,7 +44,7 @@ def common_schema(files: Sequence[Path]) -> pa.Schema:
 def open_parquet(path: Path, **options: Any) -> pq.ParquetFile:
     """Open a file with the options of `pyarrow.parquet.ParquetFile`; StoreError if it is not Parquet."""
     with reading(path):  # by default, Arrow holds all that it will read, and each column of a row group whole
-        return pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES, **options)
+        return pq.ParquetFile(path.absolute(), pre_buffer=False, buffer_size=_READ_BYTES, **options)
 
 
 def read_batches(file: pq.ParquetFile, path: Path, **options: Any) -> Iterator[pa.RecordBatch]:

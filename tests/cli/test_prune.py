@@ -110,6 +110,7 @@ def test_a_parquet_subset_has_the_other_columns_and_says_where_it_comes_from(pru
         "strata": None,
         "per_class": False,
         "seed": None,
+        "exclude_flagged": None,
         "of": table.provenance,
     }
 

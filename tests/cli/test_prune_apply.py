@@ -76,6 +76,7 @@ def test_the_folder_loads_as_the_kept_examples(request, prunekit, fixture):
         "strata": None,
         "per_class": False,
         "seed": None,
+        "exclude_flagged": None,
         "of": {"run": "RUN"},
         "applied_to": str(source),
     }

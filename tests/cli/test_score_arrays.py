@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 import prune_kit
 from prune_kit.store import Run
@@ -31,7 +32,8 @@ def test_score_aggregate_prune(prunekit, logits):
 def test_json(prunekit, logits):
     result = prunekit(*ARRAYS, "--at-epochs", "20", "--out", "run", "--json")
     told = json.loads(result.stdout)
-    agreement = told.pop("agreement")
+    agreement, reliability = told.pop("agreement"), told.pop("reliability")
+    assert reliability == pytest.approx(3 * agreement[0]["agreement"] / (1 + 2 * agreement[0]["agreement"]))
     assert told == {
         "run": "run",
         "examples": 60,

@@ -227,3 +227,34 @@ def test_grand_in_every_library(library):
     assert type(got) is type(library(bias))
     assert dtype_name(got) == "float32"
     np.testing.assert_allclose(to_numpy(got), truth, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_class_probabilities_in_every_library(library, dtype):
+    logits, labels, _ = example()
+    logits = (20 * logits).astype(dtype)
+    got = score_columns(library(logits), library(labels), probabilities=True)
+    assert list(got) == ["predicted", "p_label", "el2n", "probabilities"]
+    assert type(got["probabilities"]) is type(library(logits))
+    assert dtype_name(got["probabilities"]) == "float32"
+    shares = np.exp(logits.astype(float) - logits.max(1, keepdims=True))
+    truth = shares / shares.sum(1, keepdims=True)
+    np.testing.assert_allclose(to_numpy(got["probabilities"]), truth, rtol=1e-4, atol=1e-37)
+    again = score_columns(library(truth), library(labels), from_logits=False, probabilities=True)
+    np.testing.assert_allclose(to_numpy(again["probabilities"]), truth, rtol=1e-4, atol=1e-37)
+
+
+def test_class_probabilities_of_half_logits_are_computed_in_float32():
+    logits, labels, _ = example()
+    half = logits.astype(np.float16)
+    want = score_columns(half.astype(np.float32), labels, probabilities=True)["probabilities"]
+    for given in (half, torch.asarray(half)):
+        got = score_columns(given, labels, probabilities=True)["probabilities"]
+        assert dtype_name(got) == "float32"
+        np.testing.assert_allclose(to_numpy(got), want, rtol=1e-6)
+
+
+def test_class_probabilities_require_no_gradients():
+    logits, labels, _ = example()
+    got = score_columns(torch.asarray(logits).requires_grad_(), labels, probabilities=True)
+    assert not got["probabilities"].requires_grad

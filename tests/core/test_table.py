@@ -10,7 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prune_kit.data import load_examples
 from prune_kit.errors import PruneKitError, StoreError
+from prune_kit.subset_file import read_ids
 from prune_kit.table import ScoreTable
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
@@ -232,3 +234,43 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["a.parquet"]
     with pytest.raises(StoreError, match="there is no folder"):
         small().to_parquet(tmp_path / "none" / "a.parquet")
+
+
+def test_columns_of_several_values_per_example(tmp_path):
+    probabilities = np.random.default_rng(0).random((4, 3)).astype(np.float32)
+    table = ScoreTable([3, 1, 4, 2], [0, 1, 2, 0], {"el2n": np.arange(4.0), "probabilities": probabilities})
+    file = table.to_parquet(tmp_path / "t.parquet")
+    assert pq.read_schema(file).field("probabilities").type == pa.list_(pa.float32(), 3)
+    read = ScoreTable.read(file)
+    assert read["probabilities"].dtype == np.float32
+    assert read["probabilities"].tobytes() == probabilities.tobytes()
+    assert read["el2n"].tolist() == [0, 1, 2, 3]
+    assert list(ScoreTable.read(file, columns=("el2n",))) == ["el2n"]
+    frame = pd.read_parquet(file)
+    assert np.stack(frame["probabilities"]).tolist() == probabilities.tolist()
+    assert np.stack(table.to_pandas()["probabilities"]).tolist() == probabilities.tolist()
+    assert table.take([2, 0])["probabilities"].tolist() == probabilities[[2, 0]].tolist()
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (3, 2), (2, 2, 2), (2, 0)])
+def test_columns_of_other_shapes_are_refused(shape):
+    with pytest.raises(PruneKitError, match=r"column 'x' must have shape \(2,\), one per id; got"):
+        ScoreTable([1, 2], [0, 1], {"x": np.zeros(shape)})
+
+
+def test_a_column_of_lists_with_gaps_is_refused(tmp_path):
+    gaps = pa.array([[0.5, 0.5], None, [0.1, 0.9]], pa.list_(pa.float32(), 2))
+    pq.write_table(pa.table({"id": [1, 2, 3], "label": [0, 1, 0], "p": gaps}), tmp_path / "t.parquet")
+    with pytest.raises(StoreError, match=r"column 'p' must have shape \(3,\)"):
+        ScoreTable.read(tmp_path / "t.parquet")
+
+
+def test_a_folder_may_be_called_like_an_address(tmp_path, monkeypatch):
+    """pyarrow takes the part before a colon for the name of a file system."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a:margin@2").mkdir()
+    table = ScoreTable([1, 2], [0, 1], {"el2n": np.array([0.5, 0.25], np.float32)})
+    table.to_parquet("a:margin@2/scores.parquet")
+    assert ScoreTable.read("a:margin@2/scores.parquet")["el2n"].tolist() == [0.5, 0.25]
+    assert read_ids("a:margin@2/scores.parquet").tolist() == [1, 2]
+    assert list(load_examples("a:margin@2/scores.parquet", label_column="label").inputs[:, 0]) == [0.5, 0.25]

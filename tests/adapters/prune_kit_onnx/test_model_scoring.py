@@ -147,3 +147,18 @@ def test_softmax_is_said_once_for_all_models(linear, data, saved, tmp_path):
 def test_models_that_are_not_there(data, tmp_path, files, said):
     with pytest.raises(PruneKitError, match=said):
         pko.score_models(files, data, run=tmp_path / "run")
+
+
+def test_probabilities_are_stored_where_asked_for(models, data, tmp_path):
+    files, weights = models
+    run = pko.score_models(files, data, run=tmp_path / "run", save_probabilities=True)
+    for seed, (weight, bias) in enumerate(weights):
+        logits = data[0].astype(np.float64) @ weight + bias
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        stored = run.read_part(seed, 0)["probabilities"]
+        assert stored.dtype == np.float32
+        np.testing.assert_allclose(stored, shares / shares.sum(axis=1, keepdims=True), rtol=1e-5)
+    assert prune_kit.flag_run(run).ids.tolist() == data[2].tolist()
+    pko.score_models(files, data, run=tmp_path / "plain")
+    with pytest.raises(RunConflictError, match="save_probabilities was null, is now true"):
+        pko.score_models(files, data, run=tmp_path / "plain", save_probabilities=True)

@@ -149,3 +149,14 @@ def test_a_label_beyond_the_classes(linear, data):
 def test_an_id_that_is_there_twice(linear, data):
     with pytest.raises(PruneKitError, match="occur more than once"):
         pko.score(linear(), (data[0], data[1], data[2] // 4))
+
+
+def test_probabilities_of_every_class(linear, data, weights):
+    logits = data[0].astype(np.float64) @ weights["W"] + weights["b"]
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected = shares / shares.sum(axis=1, keepdims=True)
+    of_logits = pko.score(linear(), data, probabilities=True, batch_size=7)
+    of_probabilities = pko.score(linear(behind=("Softmax",)), data, probabilities=True, from_logits=False)
+    for table in (of_logits, of_probabilities):
+        assert list(table) == ["predicted", "p_label", "el2n", "probabilities"]
+        np.testing.assert_allclose(table["probabilities"], expected, rtol=1e-5)

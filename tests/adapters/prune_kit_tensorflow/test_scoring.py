@@ -205,3 +205,11 @@ def test_a_scorer_follows_the_weights_without_tracing_again(model):
     assert not np.allclose(first, second)
     np.testing.assert_allclose(second, np.linalg.norm(errors(model)[1], axis=1), rtol=1e-5)
     assert len(traced) == 1
+
+
+def test_probabilities_of_every_class(model):
+    p, _ = errors(model)
+    table = score(model, (X, Y), probabilities=True, batch_size=7)
+    assert list(table) == ["predicted", "p_label", "el2n", "probabilities"]
+    assert table["probabilities"].dtype == np.float32
+    np.testing.assert_allclose(table["probabilities"], p, rtol=1e-5)

@@ -178,3 +178,11 @@ def test_grand_beside_el2n_is_the_norm_of_each_examples_own_gradient(model):
 def test_grand_is_the_same_bits_again(model):
     first = score(model, (X, Y), scores=("grand",))["grand"]
     assert np.array_equal(score(model, (X, Y), scores=("grand",))["grand"], first)
+
+
+def test_probabilities_of_every_class(model):
+    p, _ = reference(model)
+    table = score(model, (X, Y), probabilities=True, batch_size=7)
+    assert list(table) == ["predicted", "p_label", "el2n", "probabilities"]
+    assert table["probabilities"].dtype == np.float32
+    np.testing.assert_allclose(table["probabilities"], p, rtol=1e-5)

@@ -310,3 +310,24 @@ def test_a_label_out_of_range_anywhere_is_found_before_training(tmp_path):
     with pytest.raises(PruneKitError, match="labels must lie in 0 ... 2; got 3"):
         train(tmp_path / "run", data=(X, labels))
     assert not (tmp_path / "run").exists()
+
+
+def test_probabilities_are_stored_where_asked_for(tmp_path):
+    plain = train(tmp_path / "plain", checkpoints=True)
+    run = train(tmp_path / "run", save_probabilities=True)
+    for place, columns in content(plain).items():
+        stored = run.read_part(*place)
+        # The scores are the same bits beside them.
+        assert {name: stored[name].tobytes() for name in columns} == columns
+        model = make_model()
+        load_checkpoint(model, plain.checkpoint_path(*place))
+        with torch.no_grad():
+            expected = torch.softmax(model.double().eval()(X.double()), dim=1)
+        np.testing.assert_allclose(stored["probabilities"], expected, rtol=1e-4)
+    with pytest.raises(RunConflictError, match="save_probabilities was null, is now true"):
+        train(tmp_path / "plain", save_probabilities=True)
+    files = sorted((tmp_path / "plain" / "checkpoints").rglob("*.safetensors"))
+    again = score_checkpoints(make_model, DATA, files, run=tmp_path / "again", save_probabilities=True)
+    for place in run.parts():
+        expected = run.read_part(*place)["probabilities"]
+        np.testing.assert_allclose(again.read_part(*place)["probabilities"], expected, rtol=1e-5)
