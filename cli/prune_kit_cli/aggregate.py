@@ -12,7 +12,14 @@ import numpy as np
 from prune_kit.store import Run
 from prune_kit.summary import aggregate_run, agreement_by_epoch
 
-from .agreement import a_few_epochs, agreement_lines, reliability_lines, too_early
+from .agreement import (
+    a_few_epochs,
+    agreement_lines,
+    earliest_lines,
+    reliability_lines,
+    too_early,
+    would_change,
+)
 from .output import json_option, show, spans, warn
 from .parameters import Epochs
 
@@ -100,6 +107,7 @@ def aggregate(
         f"{out}: {score} of {len(table):,} examples, mean over {len(made['seeds'])} seeds {_when(made)}",
         "  min {:.3f}, quarter {:.3f}, median {:.3f}, three quarters {:.3f}, max {:.3f}".format(*quantiles),
         *agreement_lines(rows, score),
+        *earliest_lines(rows),
         *reliability_lines(made),
         "",
         "next: keep what matters",
@@ -114,8 +122,9 @@ def aggregate(
     epochs = made.get("epochs") or [made["epoch"]]
     if epochs != list(range(epochs[0], epochs[-1] + 1)):
         warn(f"{score} is computed from epochs {spans(epochs)}: what happened between them is not seen.")
-    if message := too_early(rows, made["epoch"]):
-        warn(message)
+    for message in (too_early(rows, made["epoch"]), would_change(made)):
+        if message:
+            warn(message)
 
 
 def _when(made: Mapping[str, Any]) -> str:

@@ -16,6 +16,9 @@ from .output import text_table
 RELIABLE = 0.95
 """From this reliability on, other seeds change little."""
 
+STABLE_OVERLAP = 0.75
+"""Below this overlap of the hardest halves, half-way between chance and the same, the subset may change."""
+
 
 def a_few_epochs(run: Run, *, also: int | None = None, most: int = 10) -> list[int]:
     """Up to `most` scored epochs from the first to the last, and one more that is wanted."""
@@ -47,6 +50,29 @@ def too_early(rows: Sequence[Mapping[str, Any]], epoch: int) -> str | None:
         f"scores at epoch {epoch} may be taken too early: their rank agreement {' and '.join(found)}, below "
         f"{EARLY_AGREEMENT}. A subset chosen by them can be worse than a random one. Score at a later epoch "
         "(--at-epochs), or with more seeds."
+    )
+
+
+def earliest_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The earliest epoch whose scores are good enough, where there are several to choose from."""
+    if len(rows) < 2:
+        return []
+    for row in rows:
+        known = [row[key] for key in ("agreement", "with_last") if row[key] is not None]
+        if row["agreement"] is not None and min(known) >= EARLY_AGREEMENT:
+            return [f"the earliest of these at which they agree by {EARLY_AGREEMENT} or more: {row['epoch']}"]
+    return []
+
+
+def would_change(made: Mapping[str, Any]) -> str | None:
+    """What to say if other seeds would choose a subset that differs much; None if they would not."""
+    overlap = made.get("half_overlap")
+    if overlap is None or overlap >= STABLE_OVERLAP:
+        return None
+    return (
+        f"of the hardest half, two halves of the seeds keep only {overlap:.1%} in common (chance: 50%): with "
+        "other seeds a good part of the subset would be other examples. Add seeds (score --until-reliability) "
+        "or score at a later epoch."
     )
 
 

@@ -13,7 +13,7 @@ from prune_kit.store import Run
 from prune_kit.summary import agreement_by_epoch
 from prune_kit.training import AUGMENTATIONS, PRECISIONS
 
-from .agreement import agreement_lines, reliability_lines, too_early
+from .agreement import agreement_lines, earliest_lines, reliability_lines, too_early
 from .locate import adapter_names, is_import_spec
 from .onnx_options import OF_ONNX, onnx_options
 from .output import json_option, show, warn
@@ -263,6 +263,7 @@ def _report(run: Run, name: str, as_json: bool) -> None:
         f"scored {examples:,} examples: {len(run.seeds)} seeds at epochs {', '.join(map(str, run.epochs))}",
         *([f"ran on {run.config['device']}"] if run.config["framework"] == "onnx" else []),
         *agreement_lines(rows, name),
+        *earliest_lines(rows),
         *reliability_lines(trust),
         "",
         "next: average over the seeds, then keep what matters",

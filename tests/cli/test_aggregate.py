@@ -130,3 +130,21 @@ def test_one_seed_has_no_reliability(prunekit, run):
     words = ("aggregate", "run", "--out", "s.parquet", "--seeds", "1,")
     assert "reliability" not in prunekit(*words).stdout
     assert json.loads(prunekit(*words, "--json").stdout)["reliability"] is None
+
+
+def test_the_earliest_epoch_that_is_good_enough(prunekit, run):
+    """At epoch 0 the noise of a seed is as large as the scores' own spread; at epoch 2 a tenth of it."""
+    result = prunekit("aggregate", "run", "--out", "s.parquet")
+    assert "the earliest of these at which they agree by 0.7 or more: 2\n" in result.stdout
+
+
+def test_a_subset_that_other_seeds_would_change_is_warned_of(prunekit, run):
+    result = prunekit("aggregate", "run", "--epoch", "0", "--out", "s.parquet")
+    rows = np.stack([run.read_part(seed, 0)["el2n"] for seed in range(3)])
+    kept = [set(np.argsort(row, kind="stable")[25:]) for row in rows]
+    overlap = np.mean([len(kept[a] & kept[b]) / 25 for a, b in ((0, 1), (0, 2), (1, 2))])
+    assert overlap < 0.75
+    assert f"keep only {overlap:.1%} in common (chance: 50%)" in result.stderr
+    assert (
+        "in common (chance" not in prunekit("aggregate", "run", "--epoch", "2", "--out", "s.parquet").stderr
+    )
