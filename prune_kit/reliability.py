@@ -63,8 +63,9 @@ def reliability(scores: object, /) -> float:
     -------
     float
         In [0, 1], higher is better: 1 where all seeds agree, 0 where they agree no more than by chance. NaN
-        where a seed gives all examples the same score. The formula is of ordinary correlations; of ranks it
-        is an approximation.
+        where a seed gives all examples the same score. The formula is of ordinary correlations, and meets
+        the mean of ranks; the mean of scores as skewed as EL2N agrees somewhat less (on digits by .02 to
+        .06, by .08 after one epoch).
 
     Raises
     ------

@@ -70,9 +70,9 @@ def would_change(made: Mapping[str, Any]) -> str | None:
     if overlap is None or overlap >= STABLE_OVERLAP:
         return None
     return (
-        f"of the hardest half, two halves of the seeds keep only {overlap:.1%} in common (chance: 50%): with "
-        "other seeds a good part of the subset would be other examples. Add seeds (score --until-reliability) "
-        "or score at a later epoch."
+        f"of the hardest half, two halves of the seeds keep only {overlap:.1%} in common (chance: 50%): "
+        "other seeds would choose a good part of the subset otherwise. Add seeds (score "
+        "--until-reliability), or score at a later epoch."
     )
 
 
