@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -22,10 +25,31 @@ def channel_moments(images: NumpyArray, /) -> tuple[npt.NDArray[np.float64], npt
         Of the values 0 to 255; a channel that has one value only has a deviation of 1, so that it can be
         divided by.
     """
+    return channel_moments_of([images])
+
+
+def channel_moments_of(
+    batches: Iterable[NumpyArray], /
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Mean and standard deviation of each channel of images that come in batches.
+
+    Parameters
+    ----------
+    batches
+        At least one, each as for `channel_moments`.
+
+    Returns
+    -------
+    mean, std
+        As `channel_moments` gives them, to the last bit, however the images are cut into batches.
+    """
     # From sums of integers: exact, and the image set is never held as floats.
-    pixels = images.reshape(-1, images.shape[-1])
-    histogram = np.stack([np.bincount(channel, minlength=256) for channel in pixels.T])
+    histogram: Any = 0
+    for images in batches:
+        channels = images.reshape(-1, images.shape[-1]).T
+        histogram = histogram + np.stack([np.bincount(channel, minlength=256) for channel in channels])
     values = np.arange(256)
-    mean = histogram @ values / len(pixels)
-    std = np.sqrt(histogram @ values**2 / len(pixels) - mean**2)
+    pixels = histogram[0].sum()
+    mean = histogram @ values / pixels
+    std = np.sqrt(histogram @ values**2 / pixels - mean**2)
     return mean, np.where(std > 0, std, 1.0)

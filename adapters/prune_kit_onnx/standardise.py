@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from prune_kit.arrays import NumpyArray
 from prune_kit.errors import PruneKitError
+from prune_kit.standardise import channel_moments_of
 
 from .options import ModelOptions
 from .signature import TensorSpec
@@ -82,7 +82,7 @@ def standardisation(source: Source, inputs: list[TensorSpec], options: ModelOpti
 
 def channel_standardisation(source: Source) -> Standardise:
     """Mean 0 and standard deviation 1 per channel of images, as the paper's recipe has it."""
-    mean, std = _channel_moments(each for _, each, _ in source.batches(1024))
+    mean, std = channel_moments_of(each for _, each, _ in source.batches(1024))
     return Standardise(1.0, mean.astype(np.float32), std.astype(np.float32))
 
 
@@ -95,16 +95,3 @@ def _as_said(options: ModelOptions, is_images: bool) -> Standardise:
             hint="give scale=1/255 as well (--scale 1/255)",
         )
     return Standardise(1.0 if options.scale is None else float(options.scale), mean, std)
-
-
-def _channel_moments(batches: Iterable[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Mean and standard deviation per channel, as `prune_kit.standardise.channel_moments` has them."""
-    histogram: Any = 0
-    for images in batches:
-        channels = images.reshape(-1, images.shape[-1]).T
-        histogram = histogram + np.stack([np.bincount(channel, minlength=256) for channel in channels])
-    values = np.arange(256)
-    pixels = histogram[0].sum()
-    mean = histogram @ values / pixels
-    std = np.sqrt(histogram @ values**2 / pixels - mean**2)
-    return mean, np.where(std > 0, std, 1.0)

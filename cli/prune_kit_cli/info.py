@@ -80,11 +80,19 @@ def _size(config: Mapping[str, Any]) -> str:
 
 def _show_file(path: Path, table: ScoreTable, as_json: bool) -> None:
     summary = {name: _quantiles(table[name]) for name in table if table[name].dtype.kind in "iuf"}
-    result = {"file": str(path), "examples": len(table), "columns": summary, "provenance": table.provenance}
+    result: dict[str, Any] = {
+        "file": str(path),
+        "examples": len(table),
+        "columns": summary,
+        "provenance": table.provenance,
+    }
+    counts = {name: int(table[name].sum()) for name in table if table[name].dtype.kind == "b"}
+    result["true"] = counts
     rows = [(name, *quantiles) for name, quantiles in summary.items()]
     lines = [
         f"{path}: {len(table):,} examples",
         *text_table(("column", "min", "quarter", "median", "three quarters", "max"), rows),
+        *(f"  {name}: {count:,} of {len(table):,}" for name, count in counts.items()),
     ]
     provenance = table.provenance
     told = ("run", "score", "epoch", "epochs", "column", "seeds", "method", "keep", "offset", "per_class")

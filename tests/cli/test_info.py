@@ -111,3 +111,10 @@ def test_what_is_neither(prunekit, logits, name, content, said):
         result = prunekit("info", *words, code=1)
         assert said in result.stderr
         assert result.stdout == ""
+
+
+def test_flags_are_counted(prunekit, tmp_path):
+    columns = {"flagged": np.array([True, False, True]), "probability": np.array([0.9, 0.1, 0.8], np.float32)}
+    ScoreTable([1, 2, 3], [0, 1, 0], columns).to_parquet(tmp_path / "f.parquet")
+    assert "flagged: 2 of 3" in prunekit("info", "f.parquet").stdout
+    assert json.loads(prunekit("info", "f.parquet", "--json").stdout)["true"] == {"flagged": 2}

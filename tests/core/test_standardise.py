@@ -1,6 +1,6 @@
 import numpy as np
 
-from prune_kit.standardise import channel_moments
+from prune_kit.standardise import channel_moments, channel_moments_of
 
 
 def test_the_moments_are_those_of_the_pixels():
@@ -13,3 +13,10 @@ def test_the_moments_are_those_of_the_pixels():
 def test_a_channel_of_one_value_can_be_divided_by():
     mean, std = channel_moments(np.full((2, 3, 3, 1), 7, np.uint8))
     assert (mean, std) == (7, 1)
+
+
+def test_batches_make_no_difference():
+    images = np.random.default_rng(1).integers(0, 256, (20, 5, 4, 3), dtype=np.uint8)
+    whole, cut = channel_moments(images), channel_moments_of(iter([images[:7], images[7:8], images[8:]]))
+    for one, other in zip(whole, cut, strict=True):
+        np.testing.assert_array_equal(one, other)
