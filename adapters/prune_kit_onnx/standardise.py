@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -82,7 +82,7 @@ def standardisation(source: Source, inputs: list[TensorSpec], options: ModelOpti
 
 def channel_standardisation(source: Source) -> Standardise:
     """Mean 0 and standard deviation 1 per channel of images, as the paper's recipe has it."""
-    mean, std = channel_moments_of(each for _, each, _ in source.batches(1024))
+    mean, std = channel_moments_of(cast(NumpyArray, each) for _, each, _ in source.batches(1024))
     return Standardise(1.0, mean.astype(np.float32), std.astype(np.float32))
 
 
