@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .errors import PruneKitError
@@ -43,6 +43,43 @@ def seeds_and_epochs(files: Sequence[str | Path], epoch: int | None) -> dict[tup
             raise PruneKitError(f"{places[place]} and {file} are both seed {place[0]}, epoch {place[1]}.")
         places[place] = file
     return places
+
+
+def check_weights_fit(
+    path: Path, found: Mapping[str, Sequence[int]], wanted: Mapping[str, Sequence[int]]
+) -> None:
+    """Refuse weights whose names or shapes are not those of the model.
+
+    Parameters
+    ----------
+    path
+        The file that they are from.
+    found, wanted
+        Shapes by name, of the file and of the model.
+
+    Raises
+    ------
+    PruneKitError
+        If they differ; up to five differences are named.
+    """
+    problems = [f"missing {name}" for name in wanted.keys() - found.keys()]
+    problems += [f"unexpected {name}" for name in found.keys() - wanted.keys()]
+    problems += [
+        f"{name} is {tuple(found[name])}, not {tuple(wanted[name])}"
+        for name in wanted.keys() & found.keys()
+        if tuple(found[name]) != tuple(wanted[name])
+    ]
+    if problems:
+        shown = "; ".join(sorted(problems)[:5])
+        raise misfit(path, f"{shown}{' ...' if len(problems) > 5 else ''}")
+
+
+def misfit(path: Path, problems: str) -> PruneKitError:
+    """The error for weights that are another model's."""
+    return PruneKitError(
+        f"{path} does not fit the model: {problems}.",
+        hint="check --model: it must be the architecture that the weights were saved from",
+    )
 
 
 def file_digest(file: Path) -> str:

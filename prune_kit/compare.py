@@ -16,7 +16,7 @@ from .checks import is_whole_number, subset_size
 from .classes import Positions, encode_labels, members
 from .errors import PruneKitError
 from .id_index import IdIndex
-from .select import keep_hardest
+from .select import keep_hardest, shared_scores
 from .table import ScoreTable
 
 Floats = npt.NDArray[np.float64]
@@ -261,5 +261,5 @@ def _overlap(kept: NumpyArray) -> Floats:
 
 def _tied(scores: Floats, kept: NumpyArray) -> float:
     """Share of the kept examples that have the same score as one that is not kept."""
-    border = np.intersect1d(scores[kept], scores[~kept])
-    return float(np.isin(scores[kept], border).mean()) if border.size else 0.0
+    shared, are_tied = shared_scores(scores[kept], scores[~kept])
+    return float(are_tied.mean()) if shared.size else 0.0

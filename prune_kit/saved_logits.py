@@ -16,7 +16,7 @@ from .ids import check_ids
 from .scores import check_score_names, score_columns
 from .store import Run
 from .table import ScoreTable
-from .training import versions, what_is_left
+from .training import run_config, versions, what_is_left
 
 
 def score_saved_logits(
@@ -91,16 +91,16 @@ def score_saved_logits(
                 hint="row i of every file must be the same example",
             )
     config = {
-        "framework": "arrays",
-        "data": {
-            "examples": len(given_labels),
-            "fingerprint": hashlib.sha256(
+        **run_config(
+            "arrays",
+            examples=len(given_labels),
+            fingerprint=hashlib.sha256(
                 np.ascontiguousarray(given_labels).tobytes() + np.ascontiguousarray(given_ids).tobytes()
             ).hexdigest(),
-        },
+            scores=scores,
+            save_probabilities=save_probabilities,
+        ),
         "logits": {f"seed={i}": f"{file.name} {_digest(array)}" for i, (file, array) in enumerate(seeds)},
-        "scores": list(scores),
-        **({"save_probabilities": True} if save_probabilities else {}),
         "from_logits": from_logits,
     }
     numbers = range(len(seeds))

@@ -244,3 +244,9 @@ def _window(values: NumpyArray, start: int, size: int, labels: object) -> Positi
         for positions, begin, share in zip(classes, starts.tolist(), kept.tolist(), strict=True)
     ]
     return np.sort(np.concatenate(chosen))
+
+
+def shared_scores(kept: NumpyArray, left: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    """Scores that both kept and other examples have, and which of the kept ones have one of these."""
+    shared = np.intersect1d(kept, left)
+    return shared, np.isin(kept, shared)

@@ -165,6 +165,19 @@ def what_is_left(
     return plans
 
 
+def run_config(
+    framework: str, *, examples: int, fingerprint: str, scores: Sequence[str], save_probabilities: bool
+) -> dict[str, Any]:
+    """What run.json says of every run that the kit scores; adapters add what else makes it this one."""
+    config = {
+        "framework": framework,
+        "data": {"examples": examples, "fingerprint": fingerprint},
+        "scores": list(scores),
+    }
+    # Left out where it is not so: runs that were made before it could be said go on.
+    return {**config, "save_probabilities": True} if save_probabilities else config
+
+
 def is_save_due(path: Path) -> bool:
     """Whether the state of a seed is to be written to `path`: not if it was a moment ago."""
     return not path.exists() or time.time() - path.stat().st_mtime >= _SECONDS_BETWEEN_SAVES

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from prune_kit.checkpoint_files import file_digest, seeds_and_epochs
 from prune_kit.errors import PruneKitError
 from prune_kit.store import Run
-from prune_kit.training import versions, what_is_left
+from prune_kit.training import run_config, versions, what_is_left
 
 from .inference import opened
 from .model import Model
@@ -87,10 +87,13 @@ def score_models(
     standardise, where = first.standardise, device or first.device
     examples, fingerprint = source.identity()
     config = {
-        "framework": "onnx",
-        "data": {"examples": examples, "fingerprint": fingerprint},
-        "scores": list(scores),
-        **({"save_probabilities": True} if save_probabilities else {}),
+        **run_config(
+            "onnx",
+            examples=examples,
+            fingerprint=fingerprint,
+            scores=scores,
+            save_probabilities=save_probabilities,
+        ),
         "models": digests,
         "device": first.device,
         "logits": settings.logits,

@@ -167,7 +167,7 @@ class BatchesSource:
 
     def __init__(self, batches: Iterable[Any]) -> None:
         self._once = isinstance(batches, Iterator)
-        self._given = batches
+        self._given: Iterable[Any] | None = batches
         self._first: SourceBatch | None = None
         self._is_shuffled = _is_shuffled(batches)
 
@@ -188,7 +188,7 @@ class BatchesSource:
             )
         given = self._given
         if self._once:
-            self._given = None  # type: ignore[assignment]
+            self._given = None
         position = 0
         for each in given:
             parts = batch_parts(each)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from prune_kit.checkpoint_files import file_digest, seeds_and_epochs
 from prune_kit.store import Run
-from prune_kit.training import versions, what_is_left
+from prune_kit.training import run_config, versions, what_is_left
 
 from .checkpoints import load_checkpoint
 from .devices import choose_device
@@ -66,11 +66,14 @@ def score_checkpoints(
     where = choose_device(device)
     source = as_source(data)
     config = {
-        "framework": "tensorflow",
-        "data": {"examples": len(source), "fingerprint": source.fingerprint()},
+        **run_config(
+            "tensorflow",
+            examples=len(source),
+            fingerprint=source.fingerprint(),
+            scores=scores,
+            save_probabilities=save_probabilities,
+        ),
         "model": structure(try_model(make_model, source, trains=False)),
-        "scores": list(scores),
-        **({"save_probabilities": True} if save_probabilities else {}),
         "checkpoints": {f"seed={s}/epoch={e}": file_digest(file) for (s, e), file in files.items()},
         "device": "cuda" if where.startswith("GPU") else "cpu",
         **(described or {}),

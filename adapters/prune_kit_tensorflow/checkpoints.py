@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from prune_kit.arrays import NumpyArray
 from prune_kit.atomic import atomic_path
+from prune_kit.checkpoint_files import check_weights_fit, misfit
 from prune_kit.errors import PruneKitError, StoreError, told
 
 from .weights import named_weights, set_values, values_of
@@ -76,16 +77,8 @@ def load_checkpoint(model: Any, path: str | Path, /) -> None:
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise StoreError(f"{path} is not a readable checkpoint: {error}.") from error
     wanted = named_weights(model)
-    problems = [f"missing {name}" for name in wanted.keys() - state.keys()]
-    problems += [f"unexpected {name}" for name in state.keys() - wanted.keys()]
-    problems += [
-        f"{name} is {state[name].shape}, not {tuple(wanted[name].shape)}"
-        for name in wanted.keys() & state.keys()
-        if state[name].shape != tuple(wanted[name].shape)
-    ]
-    if problems:
-        shown = "; ".join(sorted(problems)[:5])
-        raise _misfit(path, f"{shown}{' ...' if len(problems) > 5 else ''}")
+    shapes = {name: tuple(variable.shape) for name, variable in wanted.items()}
+    check_weights_fit(path, {name: array.shape for name, array in state.items()}, shapes)
     set_values(wanted, state)
 
 
@@ -103,11 +96,4 @@ def _load_h5(model: Any, path: Path) -> None:
         raise StoreError(f"{path} is not a readable checkpoint: {error}.") from error
     except (ValueError, KeyError) as error:
         set_values(weights, before)  # Keras finds the first misfit after it has loaded what comes before it
-        raise _misfit(path, told(error)) from error
-
-
-def _misfit(path: Path, problems: str) -> PruneKitError:
-    return PruneKitError(
-        f"{path} does not fit the model: {problems}.",
-        hint="check --model: it must be the architecture that the weights were saved from",
-    )
+        raise misfit(path, told(error)) from error

@@ -56,7 +56,7 @@ def export_onnx(model: Model, example: Inputs, path: str | Path, /) -> Path:
     names, specs = _specs(example)
     structure = example if isinstance(example, (dict, tuple, list)) else None
 
-    @tf.function(autograph=False, input_signature=specs)  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False, input_signature=specs)  # type: ignore[untyped-decorator]  # TensorFlow has no types
     def logits(*given: Any) -> dict[str, Any]:
         if isinstance(structure, dict):
             return {"logits": forward(model, dict(zip(names, given, strict=True)))}
@@ -141,7 +141,7 @@ def _quiet() -> Iterator[None]:
 
 def _tf2onnx() -> Any:
     try:
-        import onnx  # noqa: F401
+        import onnx  # noqa: F401 - what tf2onnx needs is told before it fails
         import tf2onnx
     except ImportError as error:
         raise MissingExtraError(

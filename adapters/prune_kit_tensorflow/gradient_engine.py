@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from .batches import Inputs
-from .compiled import Compiled
+from .batches import Inputs, Model, outputs
 from .gradients import GradientNorms
 
 
@@ -14,19 +13,19 @@ class GradientEngine:
 
     Parameters
     ----------
-    compiled
-        The model.
+    model
+        See `predict`.
     """
 
-    def __init__(self, compiled: Compiled) -> None:
-        self._compiled = compiled
+    def __init__(self, model: Model) -> None:
+        self._model = model
         self._norms: GradientNorms | None = None
 
     def __call__(self, inputs: Inputs, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Norms (b,) and logits (b, c)."""
         if self._norms is None:
-            self._compiled(inputs)  # builds what its first batch builds
-            self._norms = GradientNorms(self._compiled.model)
+            outputs(self._model, inputs)  # builds what its first batch builds
+            self._norms = GradientNorms(self._model)
         norms, logits = self._norms.with_logits(inputs, labels)
         assert tf.is_tensor(norms)
         return norms, logits

@@ -13,6 +13,8 @@ import tensorflow as tf
 from keras.src.backend.common import global_state
 from tensorflow.python.eager import context
 
+from prune_kit.global_streams import streams_put_back
+
 # What `keras.utils.set_random_seed` changes; Keras has no public way to read it.
 _OF_KERAS = ("global_random_seed", "global_seed_generator")
 
@@ -25,17 +27,15 @@ def seeded(seed: int) -> Iterator[None]:
     inside a tf.function begin again with the numbers that they had after it was traced, whatever the seed:
     TensorFlow writes their seeds into the graph.
     """
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global stream is meant
     eager: Any = context.context()
     # There is no public way to go on with a stream; a context that was never seeded has none.
     tensorflow_state = eager._seed, getattr(eager, "_rng", None)
     keras_state = [global_state.get_global_attribute(name) for name in _OF_KERAS]
     try:
-        seed_all(seed)
-        yield
+        with streams_put_back():
+            seed_all(seed)
+            yield
     finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002 - the global stream is meant
         eager._seed, eager._rng = tensorflow_state
         for name, value in zip(_OF_KERAS, keras_state, strict=True):
             global_state.set_global_attribute(name, value)

@@ -94,7 +94,7 @@ class Scorer:
         self._scores = list(scores)
         self._of_logits = [name for name in scores if name != GRAND]
         self._compiled = Compiled(model, features="grand_last_layer" in scores)
-        self._engine = GradientEngine(self._compiled) if GRAND in scores else None
+        self._engine = GradientEngine(model) if GRAND in scores else None
         self._provenance = {"model": type(model).__name__, "scores": self._scores}
 
     def __call__(

@@ -19,6 +19,7 @@ from prune_kit.training import (
     SeedPlan,
     check_epochs,
     check_seeds,
+    run_config,
     versions,
     what_is_left,
 )
@@ -166,12 +167,15 @@ def train_seeds(
     }
     _check_parts(model, replaced, precision)
     config = {
-        "framework": "tensorflow",
-        "data": {"examples": len(source), "fingerprint": source.fingerprint()},
+        **run_config(
+            "tensorflow",
+            examples=len(source),
+            fingerprint=source.fingerprint(),
+            scores=scores,
+            save_probabilities=save_probabilities,
+        ),
         "model": structure(model),
         "compiled": compiled_with(model) if is_compiled(model) else None,
-        "scores": list(scores),
-        **({"save_probabilities": True} if save_probabilities else {}),
         "recipe": recipe.as_dict(),
         "replaced": replaced_parts(**replaced),
         "device": "cuda" if where.startswith("GPU") else "cpu",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from prune_kit.atomic import atomic_path
-from prune_kit.errors import PruneKitError, StoreError
+from prune_kit.checkpoint_files import check_weights_fit
+from prune_kit.errors import StoreError
 
 
 def save_checkpoint(model: nn.Module, path: str | Path, /) -> Path:
@@ -65,20 +67,12 @@ def load_checkpoint(model: nn.Module, path: str | Path, /) -> None:
         if stripped.keys() == wanted.keys():
             state = stripped
             break
-    problems = [f"missing {name}" for name in wanted.keys() - state.keys()]
-    problems += [f"unexpected {name}" for name in state.keys() - wanted.keys()]
-    problems += [
-        f"{name} is {tuple(state[name].shape)}, not {tuple(wanted[name].shape)}"
-        for name in wanted.keys() & state.keys()
-        if state[name].shape != wanted[name].shape
-    ]
-    if problems:
-        shown = "; ".join(sorted(problems)[:5])
-        raise PruneKitError(
-            f"{path} does not fit the model: {shown}{' ...' if len(problems) > 5 else ''}.",
-            hint="check --model: it must be the architecture that the weights were saved from",
-        )
+    check_weights_fit(Path(path), _shapes(state), _shapes(wanted))
     model.load_state_dict(state)
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

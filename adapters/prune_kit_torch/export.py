@@ -125,8 +125,8 @@ def _dynamic(tensor: Tensor) -> dict[int, Any]:
 
 def _check_extra() -> None:
     try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
+        import onnx  # noqa: F401 - what torch.onnx needs is told before it fails
+        import onnxscript  # noqa: F401 - as above
     except ImportError as error:
         raise MissingExtraError(
             f"exporting needs {error.name}, which is not installed.", hint='pip install "prune-kit[export]"'

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from prune_kit.global_streams import streams_put_back
+
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
@@ -16,17 +18,12 @@ def seeded(seed: int) -> Iterator[None]:
 
     The global generators are what dropout, initialisers and users' augmentation draw from.
     """
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global stream is meant
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        try:
-            torch.manual_seed(seed)
-            np.random.seed(seed % 2**32)  # noqa: NPY002 - the global stream is meant
-            random.seed(seed)
-            yield
-        finally:
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)  # noqa: NPY002 - the global stream is meant
+    with torch.random.fork_rng(devices=devices), streams_put_back():
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 - the global stream is meant
+        random.seed(seed)
+        yield
 
 
 @contextmanager

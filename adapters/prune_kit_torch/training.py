@@ -22,6 +22,7 @@ from prune_kit.training import (
     SeedPlan,
     check_epochs,
     check_seeds,
+    run_config,
     stream_seed,
     versions,
     what_is_left,
@@ -160,11 +161,14 @@ def train_seeds(
     source = as_source(data).to(where)
     training_source = source if training_data is None else as_source(training_data).to(where)
     config = {
-        "framework": "torch",
-        "data": {"examples": len(source), "fingerprint": source.fingerprint()},
+        **run_config(
+            "torch",
+            examples=len(source),
+            fingerprint=source.fingerprint(),
+            scores=scores,
+            save_probabilities=save_probabilities,
+        ),
         "model": structure(try_model(make_model, source, trains=True)),
-        "scores": list(scores),
-        **({"save_probabilities": True} if save_probabilities else {}),
         "recipe": recipe.as_dict(),
         "replaced": replaced_parts(
             optimizer=optimizer,

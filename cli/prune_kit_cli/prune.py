@@ -11,6 +11,7 @@ import numpy as np
 
 from prune_kit.arrays import NumpyArray
 from prune_kit.classes import ClassCount, class_counts
+from prune_kit.select import shared_scores
 from prune_kit.subset_file import write_ids
 from prune_kit.table import ScoreTable
 
@@ -221,8 +222,8 @@ def _ties(scores: NumpyArray, kept: NumpyArray, flagged: NumpyArray) -> str | No
     is_left = ~flagged
     is_left[kept] = False
     left = scores[is_left]
-    shared = np.intersect1d(scores[kept], left)
-    tied, others = (int(np.isin(each, shared).sum()) for each in (scores[kept], left))
+    shared, are_tied = shared_scores(scores[kept], left)
+    tied, others = int(are_tied.sum()), int(np.isin(left, shared).sum())
     if tied <= _TIED_SHARE * len(kept):
         return None
     values = ", ".join(f"{score:.6g}" for score in shared)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from prune_kit.checkpoint_files import file_digest, seeds_and_epochs
+from prune_kit.checkpoint_files import check_weights_fit, file_digest, seeds_and_epochs
 from prune_kit.errors import PruneKitError
 
 
@@ -39,3 +39,16 @@ def test_the_digest_is_of_the_content(tmp_path):
     assert file_digest(file) == hashlib.sha256(b"abc").hexdigest()
     with pytest.raises(PruneKitError, match="there is no checkpoint"):
         file_digest(tmp_path / "none")
+
+
+def test_weights_of_another_model_are_named():
+    same = {"a": (2, 3), "b": (3,)}
+    check_weights_fit(Path("w"), same, {"a": [2, 3], "b": [3]})
+    with pytest.raises(
+        PruneKitError, match=r"w does not fit the model: b is \(4,\), not \(3,\); unexpected c"
+    ):
+        check_weights_fit(Path("w"), {**same, "b": (4,), "c": (1,)}, same)
+    with pytest.raises(
+        PruneKitError, match=r"missing a; missing b; missing w0; missing w1; missing w2 \.\.\."
+    ):
+        check_weights_fit(Path("w"), {}, {**same, **{f"w{i}": (1,) for i in range(9)}})

@@ -14,6 +14,7 @@ from prune_kit.training import (
     check_epochs,
     check_seeds,
     is_save_due,
+    run_config,
     stream_seed,
     versions,
     what_is_left,
@@ -159,3 +160,10 @@ def test_a_state_is_written_when_there_is_none_or_it_is_old(tmp_path):
     minutes_ago = time.time() - 60
     os.utime(file, (minutes_ago, minutes_ago))
     assert is_save_due(file)
+
+
+def test_what_every_run_says_of_itself():
+    given = {"examples": 3, "fingerprint": "f", "scores": ("el2n",)}
+    plain = {"framework": "x", "data": {"examples": 3, "fingerprint": "f"}, "scores": ["el2n"]}
+    assert run_config("x", **given, save_probabilities=False) == plain
+    assert run_config("x", **given, save_probabilities=True) == {**plain, "save_probabilities": True}

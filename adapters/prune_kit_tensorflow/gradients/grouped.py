@@ -19,7 +19,7 @@ def with_grouped_gradient() -> Iterator[None]:
         yield
 
 
-@tf.RegisterGradient(OWN_GRADIENT)  # type: ignore[untyped-decorator]
+@tf.RegisterGradient(OWN_GRADIENT)  # type: ignore[untyped-decorator]  # TensorFlow has no types
 def _gradient(op: Any, g: Any) -> tuple[Any, Any]:
     images, kernel = op.inputs
     first = op.get_attr("data_format") == b"NCHW"

@@ -68,7 +68,7 @@ def check_classes(labels: tf.Tensor, classes: int) -> None:
         )
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
+@tf.custom_gradient  # type: ignore[untyped-decorator]  # TensorFlow has no types
 def _of_class(logits: Any, onehot: Any) -> Any:
     loss = tf.nn.softmax_cross_entropy_with_logits(onehot, logits)
 

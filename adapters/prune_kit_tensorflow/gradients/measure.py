@@ -43,7 +43,7 @@ def measurement(
             raise PlanChanged
         return plan.steps[step].kind
 
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow has no types
     def run(given: Inputs, own: Any) -> Measured:
         batch = int(own.shape[0])
         logits, found = traced(model, call, given, variables, decide)

@@ -91,7 +91,7 @@ class _Probe:
             self.candidates.add(step)
             return "use"
 
-        @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+        @tf.function(autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow has no types
         def run(given: Inputs, seed: Any, example: Any) -> tuple[list[Any], Any]:
             logits, self.found = traced(model, call, given, variables, decide)
             noise = tf.random.stateless_normal(tf.shape(logits), seed, dtype=tf.float32) + 0.1

@@ -15,21 +15,14 @@ _STEPS = 100
 
 @contextmanager
 def laid_open(model: Callable[..., Any]) -> Iterator[None]:
-    """Unroll recurrent layers and inline nested `tf.function`s meanwhile.
-
-    How functions run is a setting of the whole process: other threads that call a `tf.function` in these
-    seconds run it step by step.
-    """
+    """Unroll recurrent layers meanwhile; nested `tf.function`s are inlined where the model is called."""
     layers = _recurrent(model)
-    before = tf.config.functions_run_eagerly()
     unrolled = [layer.unroll for layer in layers]
     try:
         for layer in layers:
             object.__setattr__(layer, "inner_loop", _unrolling(layer))
-        tf.config.run_functions_eagerly(True)
         yield
     finally:
-        tf.config.run_functions_eagerly(before)
         for layer, unroll in zip(layers, unrolled, strict=True):
             del layer.__dict__["inner_loop"]
             layer.unroll = unroll

@@ -45,6 +45,7 @@ def taken(factor: AnyFactor, start: int, stop: int) -> AnyFactor:
             return tuple(map(part, value))
         return taken(value, start, stop) if dataclasses.is_dataclass(value) else value
 
+    # Every factor is a dataclass, which no protocol can say.
     fields = dataclasses.fields(factor)  # type: ignore[arg-type]
     return dataclasses.replace(  # type: ignore[type-var]
         factor, **{f.name: part(getattr(factor, f.name)) for f in fields}
