@@ -1,66 +1,51 @@
-"""A model of label noise on top of fixed predictions, fitted by maximum likelihood.
+"""Which model of label noise the labels speak for: calibrated predictions, or clusters of predictions.
 
-Each example has a true class k, drawn from clean probabilities p_k, and the label that was given, drawn from
-row k of a transition matrix T. The clean probabilities are the network's, sharpened and shifted:
-
-    p = softmax(a * log q + b)        q: the network's probabilities, averaged over seeds
-
-for a network early in training is unsure, and one that was trained on wrong labels hedges against them. The
-parameters a, b (one for each class) and T maximise
-
-    sum_i log sum_k p_ik T[k, y_i]  -  SHARPNESS * sum_i entropy(p_i)
-
-by expectation-maximisation. The likelihood alone cannot tell a network that is unsure of the classes from one
-that is sure of them and has seen wrong labels, and prefers the former, for the probabilities were fitted to
-these very labels; the entropy decides for the latter. The rows of T are shrunk towards equal rates of all
-wrong classes as far as the evidence for that goes (empirical Bayes), so that noise of either kind, spread
-over all classes or between pairs of them, is found with few examples.
+Where the network tells the classes apart, the clusters find what a network that hedges, or has begun to
+memorise, hides from its own probabilities; early on hard data there are no clusters. The model under which
+the labels are likelier is taken, with one exception: a network that memorises makes every label likely.
+Where it does (predictions lean towards their labels), clusters that lie clearly apart are believed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from . import _noise_calibration, _noise_clusters
+
 Floats = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int64]
 
-SHARPNESS = 0.05
-"""Weight of the entropy, chosen on CIFAR-10 and digits with planted noise (benchmarks/results/noise.md)."""
 
-# Concentrations of the prior of which wrong class a label is: from "one or two of them" to "all alike".
-_CONCENTRATIONS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1e3, 1e5)
-# Each class's own error rate is drawn towards that of all by as many imagined examples.
-_RATE_EXAMPLES = 10.0
-_MOST_ITERATIONS = 200
-_SETTLED, _CONVERGED = 1e-4, 2e-6
-# The fit sees at most so many entries of log q, or so many examples of each class where these are more; what
-# it finds holds for all.
-_MOST_ENTRIES = 1 << 21
-_EXAMPLES_PER_CLASS = 10
+_APART = 0.06
+"""Clusters lie apart where the mean entropy of an example's cluster is below this, in nats.
+
+With digits it was .03 to .06 from the fourth epoch on, with CIFAR-10 after two to four epochs .5 to 1.
+"""
+_MEMORISED = 0.1
+"""The lean, in logarithms of probabilities, from which on labels are being memorised.
+
+With digits it was .02 to .08 at the epochs at which noise is best found, .2 to .8 later on.
+"""
 
 
-@dataclass(frozen=True)
-class NoiseModel:
+class NoiseModel(Protocol):
     """What was fitted."""
 
-    sharpness: float
-    """a above."""
-    shift: Floats
-    """b above, shape (c,)."""
-    transition: Floats
-    """T above, shape (c, c): rows are true classes, columns given labels; rows sum to 1."""
+    @property
+    def transition(self) -> Floats:
+        """Shape (c, c): rows are true classes, columns given labels; rows sum to 1."""
+        ...
 
     def posterior(self, log_q: Floats, labels: Classes) -> Floats:
         """Probability of each true class given prediction and label, shape (b, c)."""
-        joint = _softmax(self.sharpness * log_q + self.shift)[0] * self.transition[:, labels].T
-        return np.asarray(joint / joint.sum(axis=1, keepdims=True))
+        ...
 
 
 def fit(log_q: Floats, labels: Classes) -> NoiseModel:
-    """Fit the model.
+    """Fit both models, and give the one that is to be believed.
 
     Parameters
     ----------
@@ -69,101 +54,10 @@ def fit(log_q: Floats, labels: Classes) -> NoiseModel:
     labels
         Shape (n,): the given labels.
     """
-    n, c = log_q.shape
-    most = max(_MOST_ENTRIES // c, _EXAMPLES_PER_CLASS * c)
-    if n > most:
-        chosen = np.sort(np.random.default_rng(0).permutation(n)[:most])
-        log_q, labels = log_q[chosen], labels[chosen]
-    return _expectation_maximisation(log_q, labels)
-
-
-def _expectation_maximisation(log_q: Floats, labels: Classes) -> NoiseModel:
-    from scipy import sparse  # takes a second to import
-
-    n, c = log_q.shape
-    given = sparse.csr_array((np.ones(n), labels, np.arange(n + 1)), shape=(n, c))
-    # From the sharp end: all disagreement with the label is noise. Coming from the other end it can stay
-    # where there is none.
-    counts = np.zeros((c, c))
-    np.add.at(counts, (log_q.argmax(axis=1), labels), 1.0)
-    transition = _transition(counts, 1.0)
-    sharpness, shift = 3.0, np.zeros(c)
-    settled, last = False, -np.inf
-    for _ in range(_MOST_ITERATIONS):
-        clean, log_clean = _softmax(sharpness * log_q + shift)
-        joint = clean * transition[:, labels].T
-        likelihood = joint.sum(axis=1, keepdims=True)
-        objective = float(np.log(likelihood).sum() + SHARPNESS * (clean * log_clean).sum()) / n
-        posterior = joint / likelihood
-        counts = (given.T @ posterior).T
-        # Shrinking at once would even out what the first rough posterior could not tell apart.
-        transition = _transition(counts, _best_concentration(counts) if settled else _CONCENTRATIONS[0])
-        sharpness, shift = _clean_parameters(log_q, posterior, sharpness, shift)
-        if abs(objective - last) < (_CONVERGED if settled else _SETTLED):
-            if settled:
-                break
-            settled = True
-        last = objective
-    return NoiseModel(sharpness, shift, transition)
-
-
-def _clean_parameters(
-    log_q: Floats, posterior: Floats, sharpness: float, shift: Floats
-) -> tuple[float, Floats]:
-    """A few steps of a and b towards the posterior (the M-step need not be exact)."""
-    from scipy.optimize import minimize
-
-    n = len(log_q)
-
-    def loss_and_gradient(parameters: Floats) -> tuple[float, Floats]:
-        clean, log_clean = _softmax(parameters[0] * log_q + np.append(parameters[1:], 0.0))
-        negative_entropy = (clean * log_clean).sum(axis=1, keepdims=True)
-        loss = -((posterior * log_clean).sum() + SHARPNESS * negative_entropy.sum()) / n
-        by_logit = clean - posterior - SHARPNESS * clean * (log_clean - negative_entropy)
-        gradient = np.append((by_logit * log_q).sum(), by_logit.sum(axis=0)[:-1]) / n
-        return float(loss), gradient
-
-    start = np.append(sharpness, (shift - shift[-1])[:-1])
-    found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": 5})
-    return float(found.x[0]), np.append(found.x[1:], 0.0)
-
-
-def _transition(counts: Floats, concentration: float) -> Floats:
-    """T from expected counts of (true, given), shrunk."""
-    c = len(counts)
-    sizes = counts.sum(axis=1)
-    wrong = sizes - np.diag(counts)
-    overall = (wrong.sum() + 0.5) / (sizes.sum() + 1.0)
-    rates = (wrong + _RATE_EXAMPLES * overall) / (sizes + _RATE_EXAMPLES)
-    # A rate of 1 could never come down again.
-    rates = np.clip(rates, 1e-9, 1.0 - 1e-6)
-    others = counts + concentration
-    np.fill_diagonal(others, 0.0)
-    transition = others / others.sum(axis=1, keepdims=True) * rates[:, None]
-    transition[np.arange(c), np.arange(c)] = 1.0 - rates
-    return np.asarray(transition)
-
-
-def _best_concentration(counts: Floats) -> float:
-    """The concentration under which the expected counts of wrong labels are likeliest (Dirichlet)."""
-    from scipy.special import gammaln
-
-    c = len(counts)
-    others = counts[~np.eye(c, dtype=bool)].reshape(c, c - 1)
-    totals = others.sum(axis=1)
-
-    def evidence(concentration: float) -> float:
-        prior = (c - 1) * concentration
-        rows = gammaln(prior) - gammaln(prior + totals)
-        rows = rows + (gammaln(others + concentration) - gammaln(concentration)).sum(axis=1)
-        return float(rows.sum())
-
-    return max(_CONCENTRATIONS, key=evidence)
-
-
-def _softmax(logits: Floats) -> tuple[Floats, Floats]:
-    """Probabilities and their logarithms."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    exps = np.exp(shifted)
-    sums = exps.sum(axis=1, keepdims=True)
-    return exps / sums, shifted - np.log(sums)
+    calibrated = _noise_calibration.fit(log_q, labels)
+    clusters = _noise_clusters.fit(log_q, labels)
+    if clusters is None:
+        return calibrated
+    is_likelier = clusters.log_likelihood(log_q, labels) >= calibrated.log_likelihood(log_q, labels)
+    hides = clusters.lean > _MEMORISED and clusters.overlap(log_q) < _APART
+    return clusters if is_likelier or hides else calibrated

@@ -10,7 +10,8 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from prune_kit import flag_highest, flag_noise, keep_hardest
-from prune_kit._label_noise import NoiseModel, fit
+from prune_kit._label_noise import fit
+from prune_kit._noise_calibration import CalibratedModel
 from prune_kit.errors import PruneKitError
 
 
@@ -133,7 +134,7 @@ def test_seeds_are_averaged_as_probabilities():
 
 def test_the_posterior_is_bayes_rule():
     rng = np.random.default_rng(0)
-    model = NoiseModel(1.7, rng.standard_normal(3), rng.dirichlet(np.ones(3), 3))
+    model = CalibratedModel(1.7, rng.standard_normal(3), rng.dirichlet(np.ones(3), 3))
     log_q, labels = np.log(rng.dirichlet(np.ones(3), 20)), rng.integers(0, 3, 20)
     for row, label, found in zip(log_q, labels, model.posterior(log_q, labels), strict=True):
         clean = [np.exp(1.7 * row[k] + model.shift[k]) for k in range(3)]
@@ -245,7 +246,8 @@ def test_the_highest_scores_are_flagged():
 def test_a_fit_to_some_of_the_examples_holds_for_all(monkeypatch):
     logits, given, true = planted("class", 0.15, n=8000, strength=4.0)
     whole = flag_noise(logits, given)
-    monkeypatch.setattr("prune_kit._label_noise._MOST_ENTRIES", 2000 * 5)
+    monkeypatch.setattr("prune_kit._noise_calibration._MOST_ENTRIES", 2000 * 5)
+    monkeypatch.setattr("prune_kit._noise_clusters._MOST_EXAMPLES", 2000)
     some = flag_noise(logits, given)
     assert not np.array_equal(some.probability, whole.probability)
     assert some.count == pytest.approx(whole.count, rel=0.1)
