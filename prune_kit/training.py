@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .checkpoint_files import file_digest
 from .checks import is_whole_number
 from .errors import PruneKitError
 from .store import Run
@@ -122,17 +123,55 @@ def check_seeds(seeds: int | Sequence[int]) -> list[int]:
     return sorted(int(each) for each in named)
 
 
-def check_epochs(epochs: int, at_epochs: Sequence[int] | None) -> list[int]:
+def check_epochs(epochs: int, at_epochs: Sequence[int] | None, *, initial_epoch: int = 0) -> list[int]:
     """The epochs to score at, ascending: `at_epochs`, or `epochs` alone. Epoch 0 is initialisation."""
-    if not is_whole_number(epochs, at_least=0):
-        raise PruneKitError(f"`epochs` must be a whole number of 0 or more; got {epochs!r}.")
-    chosen = [epochs] if at_epochs is None else list(at_epochs)
-    if not chosen or not all(is_whole_number(each, at_least=0) and each <= epochs for each in chosen):
+    for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+        if not is_whole_number(value, at_least=0):
+            raise PruneKitError(f"`{name}` must be a whole number of 0 or more; got {value!r}.")
+    if initial_epoch > epochs:
         raise PruneKitError(
-            f"`at_epochs` must be whole numbers from 0 (initialisation) to `epochs`, {epochs}; "
-            f"got {at_epochs!r}."
+            f"`initial_epoch` must be at most `epochs`, {epochs}; got {initial_epoch}.",
+            hint="`epochs` counts those that the initial weights have been trained for too",
+        )
+    chosen = [epochs] if at_epochs is None else list(at_epochs)
+    if not chosen or not all(
+        is_whole_number(each, at_least=initial_epoch) and each <= epochs for each in chosen
+    ):
+        first = f"{initial_epoch} (`initial_epoch`)" if initial_epoch else "0 (initialisation)"
+        raise PruneKitError(
+            f"`at_epochs` must be whole numbers from {first} to `epochs`, {epochs}; got {at_epochs!r}."
         )
     return sorted({int(each) for each in chosen})
+
+
+def course_config(
+    *, steps_per_epoch: int | None, initial_weights: str | Path | None, initial_epoch: int
+) -> dict[str, Any]:
+    """What run.json says of these options of `train_seeds`: nothing of those that are not given.
+
+    Raises
+    ------
+    PruneKitError
+        If `steps_per_epoch` is no whole number of 1 or more, there is no such file of weights, or
+        `initial_epoch` is given without weights.
+    """
+    config: dict[str, Any] = {}
+    if steps_per_epoch is not None:
+        if not is_whole_number(steps_per_epoch, at_least=1):
+            raise PruneKitError(
+                f"`steps_per_epoch` must be a whole number of 1 or more; got {steps_per_epoch!r}."
+            )
+        config["steps_per_epoch"] = int(steps_per_epoch)
+    if initial_weights is not None:
+        config["initial_weights"] = file_digest(Path(initial_weights))
+    elif initial_epoch:
+        raise PruneKitError(
+            f"`initial_epoch` {initial_epoch} is the age of `initial_weights`, which are not given.",
+            hint="give a checkpoint that was trained for so many epochs",
+        )
+    if initial_epoch:
+        config["initial_epoch"] = int(initial_epoch)
+    return config
 
 
 @dataclass(frozen=True)

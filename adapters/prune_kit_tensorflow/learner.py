@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ from prune_kit.errors import PruneKitError
 from prune_kit.table import ScoreTable
 from prune_kit.training import Recipe, stream_seed
 
+from .checkpoints import load_checkpoint
 from .randomness import seeded
 from .scoring import Scorer
 from .sgd import SGD
@@ -35,6 +37,7 @@ class Making:
     device: str
     strategy: tf.distribute.Strategy | None
     precision: str
+    initial_weights: str | Path | None = None
 
     def scope(self) -> AbstractContextManager[Any]:
         """Where variables are made and steps run: on the device, or the strategy's devices."""
@@ -44,13 +47,17 @@ class Making:
         return scope
 
     def model(self, seed: int, *, precision: str | None = None) -> tuple[Any, tf.Tensor]:
-        """The model with the initial weights of `seed`, and its logits of the first examples."""
+        """The model with the weights that `seed` starts from, and its logits of the first examples."""
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(_POLICIES[precision or self.precision])
         try:
             with seeded(stream_seed(seed, "weights")), self.scope():
                 model = self.make_model()
-                return model, first_logits(model, self.source)[0]
+                logits = first_logits(model, self.source)[0]
+                if self.initial_weights is not None:
+                    load_checkpoint(model, self.initial_weights)  # now that the model is built
+                    logits = first_logits(model, self.source)[0]
+                return model, logits
         finally:
             keras.config.set_dtype_policy(before)
 

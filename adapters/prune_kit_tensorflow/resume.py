@@ -31,13 +31,13 @@ def save_progress(path: Path, model: Any, optimizer: Any, epoch: int) -> None:
     save_arrays(values_of(_state(model, optimizer)), path, metadata={"epoch": str(epoch)})
 
 
-def load_progress(path: Path, model: Any, optimizer: Any, *, before: int) -> int:
+def load_progress(path: Path, model: Any, optimizer: Any, *, before: int) -> int | None:
     """Load a state if there is one that is early enough to score epoch `before`; give its epoch.
 
     Returns
     -------
-    int
-        The completed epochs of what is now in `model`; 0 if nothing was loaded.
+    int or None
+        The completed epochs of what is now in `model`; None if nothing was loaded.
 
     Raises
     ------
@@ -45,12 +45,12 @@ def load_progress(path: Path, model: Any, optimizer: Any, *, before: int) -> int
         If the file is damaged.
     """
     if not path.exists():
-        return 0
+        return None
     try:
         with safetensors.safe_open(path, framework="numpy") as opened:
             epoch = int(opened.metadata()["epoch"])
             if epoch > before:
-                return 0
+                return None
             state = _state(model, optimizer)
             values = {name: opened.get_tensor(name) for name in state}
             set_values(state, values)

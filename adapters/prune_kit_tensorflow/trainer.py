@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import keras
 import tensorflow as tf
 
+from prune_kit.arrays import NumpyArray
+from prune_kit.passes import batches_of_epoch
 from prune_kit.progress import Progress
 from prune_kit.store import Run
 from prune_kit.training import Recipe, SeedPlan, stream_seed
@@ -24,6 +26,8 @@ from .resume import load_progress, save_progress, state_file
 from .sources import Source
 from .train_step import Loss
 from .trial import check_labels
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -62,14 +66,23 @@ class Trainer:
     callbacks: MakeCallbacks | None
     scores: Sequence[str]
     save_probabilities: bool
+    steps_per_epoch: int | None
+    initial_epoch: int
     _learner: Learner | None = field(default=None, init=False)
 
+    @property
+    def steps(self) -> int:
+        """The steps of an epoch."""
+        return self.steps_per_epoch or self.source.steps(self.recipe.batch_size)
+
     def train(self, plan: SeedPlan, run: Run, shown: Progress, after_epoch: AfterEpoch) -> None:
-        """Train a seed; call `after_epoch` at epoch 0 (or where it was interrupted) and after each epoch."""
+        """Train a seed; call `after_epoch` at its first epoch (or where it stopped) and after each one."""
         with self.making.scope():
             learner = self._learner_of(plan.seed)
             file = state_file(run, plan.seed)
             begun = load_progress(file, learner.model, learner.optimizer, before=plan.epochs[0])
+            if begun is None:
+                begun = self.initial_epoch
             training = Training(learner.model, learner.optimizer, plan.seed, begun, self.making.device, ())
             shown.begin_seed(plan.seed, begun)
             after_epoch(training, learner)
@@ -137,7 +150,7 @@ class Trainer:
             fit(
                 training.model,
                 lambda epoch: self._augmented(training.seed, epoch),
-                steps=self.source.steps(self.recipe.batch_size),
+                steps=self.steps,
                 after=training.epoch,
                 last=plan.last_epoch,
                 callbacks=self.callbacks() if self.callbacks is not None else (),
@@ -154,16 +167,27 @@ class Trainer:
 
     def _before_steps(self, training: Training, learner: Learner, shown: Progress) -> Iterator[int]:
         """The steps of an epoch; sets the learning rate before each."""
-        steps = self.source.steps(self.recipe.batch_size)
-        for step in range(steps):
+        for step in range(self.steps):
             if not is_compiled(learner.model):
-                learner.set_rate(self._factor(training.epoch - 1 + step / steps))
+                learner.set_rate(self._factor(training.epoch - 1 + step / self.steps))
             yield step
             shown.step()
 
+    def _of_epoch(self, one_pass: Callable[[int], Iterable[T]], epoch: int) -> Iterator[T]:
+        return batches_of_epoch(
+            one_pass,
+            epoch,
+            steps_per_epoch=self.steps_per_epoch,
+            steps_per_pass=self.source.steps(self.recipe.batch_size),
+        )
+
     def _augmented(self, seed: int, epoch: int) -> Iterator[RawBatch]:
-        order, draws = stream_seed(seed, "order", epoch), stream_seed(seed, "epoch", epoch)
-        for step, batch in enumerate(self.source.shuffled(self.recipe.batch_size, order)):
+        draws = stream_seed(seed, "epoch", epoch)
+        given = self._of_epoch(
+            lambda number: self.source.shuffled(self.recipe.batch_size, stream_seed(seed, "order", number)),
+            epoch,
+        )
+        for step, batch in enumerate(given):
             if self.augmentation is not None:
                 inputs = self.augmentation(batch.inputs)
             else:
@@ -183,11 +207,16 @@ class Trainer:
             for batch in training.batches:
                 learner.step.on_batch(batch)
             return
-        size = self.recipe.batch_size
-        order = cast(ArraySource, self.source).order(stream_seed(training.seed, "order", training.epoch))
+        source, size = cast(ArraySource, self.source), self.recipe.batch_size
+
+        def rows_of_pass(number: int) -> Iterator[NumpyArray]:
+            order = source.order(stream_seed(training.seed, "order", number))
+            return (order[step * size : (step + 1) * size] for step in range(source.steps(size)))
+
         draws = stream_seed(training.seed, "epoch", training.epoch)
-        for step in self._before_steps(training, learner, shown):
-            learner.step.on_rows(order[step * size : (step + 1) * size], _draw(draws, step))
+        given = self._of_epoch(rows_of_pass, training.epoch)
+        for step, rows in zip(self._before_steps(training, learner, shown), given, strict=False):
+            learner.step.on_rows(rows, _draw(draws, step))
 
 
 def _draw(stream: int, step: int) -> tf.Tensor:

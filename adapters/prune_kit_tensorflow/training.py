@@ -19,19 +19,22 @@ from prune_kit.training import (
     SeedPlan,
     check_epochs,
     check_seeds,
+    course_config,
     run_config,
     versions,
     what_is_left,
 )
 
-from .checkpoints import save_checkpoint
+from .checkpoints import load_checkpoint, save_checkpoint
 from .devices import choose_device
 from .identity import compiled_with, structure
 from .learner import Learner, Making, is_compiled
+from .pipeline_source import PipelineSource
 from .randomness import deterministic_kernels
 from .resume import state_file
 from .scoring import check_scores
 from .sources import as_source
+from .strategies import replicas_of
 from .train_step import Loss
 from .trainer import MakeCallbacks, Trainer, Training
 from .trial import try_model
@@ -58,6 +61,9 @@ def train_seeds(
     augmentation: Callable[[Any], Any] | None = None,
     train_epoch: Callable[[Training], None] | None = None,
     callbacks: MakeCallbacks | None = None,
+    steps_per_epoch: int | None = None,
+    initial_weights: str | Path | None = None,
+    initial_epoch: int = 0,
     score_batch_size: int | None = None,
     device: str | None = None,
     precision: str = "float32",
@@ -118,6 +124,16 @@ def train_seeds(
     callbacks
         Makes the Keras callbacks of one seed of a compiled model. What they remember is not saved: with
         callbacks, a seed that was interrupted is trained from its beginning.
+    steps_per_epoch
+        How many steps count as an epoch, for the schedule, `epochs` and `at_epochs`; one pass over the
+        training data by default. The passes, each shuffled anew, go on from epoch to epoch: a subset takes
+        exactly as many steps as all of the data. A tf.data.Dataset cannot be taken up again
+        in the middle, and is refused.
+    initial_weights
+        A checkpoint, which every seed starts from: seeds then differ by data order, augmentation and dropout.
+    initial_epoch
+        For how many epochs these weights have been trained. Training goes on after them, at the schedule's
+        rate; the optimizer starts afresh.
     score_batch_size
         Examples at a time while scoring.
     device
@@ -148,7 +164,11 @@ def train_seeds(
     RunConflictError
         If `run` holds another run, or another process is writing to it.
     """
-    chosen_seeds, chosen_epochs = check_seeds(seeds), check_epochs(epochs, at_epochs)
+    chosen_seeds = check_seeds(seeds)
+    chosen_epochs = check_epochs(epochs, at_epochs, initial_epoch=initial_epoch)
+    course = course_config(
+        steps_per_epoch=steps_per_epoch, initial_weights=initial_weights, initial_epoch=initial_epoch
+    )
     check_scores(scores)
     if precision not in PRECISIONS:
         raise PruneKitError(f"`precision` must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
@@ -166,6 +186,14 @@ def train_seeds(
         "callbacks": callbacks,
     }
     _check_parts(model, replaced, precision)
+    if steps_per_epoch is not None and isinstance(training_source, PipelineSource):
+        raise PruneKitError(
+            "`steps_per_epoch` needs training data that can be taken up in the middle of a pass; a "
+            "tf.data.Dataset is trained on as it is, from its beginning.",
+            hint="give arrays or a keras.utils.PyDataset; or have one pass be an epoch",
+        )
+    if initial_weights is not None:
+        load_checkpoint(model, initial_weights)  # to find out early that they do not fit
     config = {
         **run_config(
             "tensorflow",
@@ -179,13 +207,14 @@ def train_seeds(
         "recipe": recipe.as_dict(),
         "replaced": replaced_parts(**replaced),
         "device": "cuda" if where.startswith("GPU") else "cpu",
-        "replicas": _replicas(strategy, device, recipe, by_fit=is_compiled(model)),
+        "replicas": replicas_of(strategy, device, recipe, by_fit=is_compiled(model)),
         "precision": precision,
         "channels_last": channels_last,
+        **course,
         **(described or {}),
     }
     trainer = Trainer(
-        making=Making(make_model, source, where, strategy, precision),
+        making=Making(make_model, source, where, strategy, precision, initial_weights),
         source=training_source,
         recipe=recipe,
         make_optimizer=optimizer,
@@ -196,6 +225,8 @@ def train_seeds(
         callbacks=callbacks,
         scores=scores,
         save_probabilities=save_probabilities,
+        steps_per_epoch=steps_per_epoch,
+        initial_epoch=initial_epoch,
     )
     opened = Run.start(
         run,
@@ -208,8 +239,7 @@ def train_seeds(
     deterministic_kernels(where)
     with opened as opened_run:
         plans = what_is_left(opened_run, chosen_seeds, chosen_epochs, checkpoints=checkpoints)
-        steps = training_source.steps(recipe.batch_size)
-        with Progress(plans, steps, enabled=progress) as shown:
+        with Progress(plans, trainer.steps, enabled=progress) as shown:
             for plan in plans:
 
                 def after_epoch(training: Training, learner: Learner, plan: SeedPlan = plan) -> None:
@@ -227,27 +257,6 @@ def train_seeds(
                 trainer.train(plan, opened_run, shown, after_epoch)
                 state_file(opened_run, plan.seed).unlink(missing_ok=True)
     return opened_run
-
-
-def _replicas(
-    strategy: tf.distribute.Strategy | None, device: str | None, recipe: Recipe, *, by_fit: bool
-) -> int:
-    """How many devices share a batch."""
-    if strategy is None:
-        return 1
-    if device is not None:
-        raise PruneKitError("`device` must be None where `strategy` is given, which has devices of its own.")
-    replicas = int(strategy.num_replicas_in_sync)
-    if recipe.batch_size < replicas:
-        raise PruneKitError(
-            f"`batch_size` must be {replicas} or more, one example for each replica; got {recipe.batch_size}."
-        )
-    if by_fit and recipe.batch_size % replicas:
-        raise PruneKitError(
-            f"`batch_size` must be a multiple of {replicas}, the replicas, for `fit`; "
-            f"got {recipe.batch_size}."
-        )
-    return replicas
 
 
 def _check_parts(model: Any, parts: Mapping[str, Any], precision: str) -> None:

@@ -29,13 +29,15 @@ def save_progress(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
         aside.write_bytes(state.getbuffer())
 
 
-def load_progress(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, before: int) -> int:
+def load_progress(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, before: int
+) -> int | None:
     """Load a state if there is one that is early enough to score epoch `before`; give its epoch.
 
     Returns
     -------
-    int
-        The completed epochs of what is now in `model`; 0 if nothing was loaded.
+    int or None
+        The completed epochs of what is now in `model`; None if nothing was loaded.
 
     Raises
     ------
@@ -43,11 +45,11 @@ def load_progress(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
         If the file is damaged.
     """
     if not path.exists():
-        return 0
+        return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["epoch"] > before:
-            return 0
+            return None
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:

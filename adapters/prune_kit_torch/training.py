@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from prune_kit.errors import PruneKitError
 from prune_kit.identity import replaced_parts
@@ -19,43 +18,25 @@ from prune_kit.store import Run
 from prune_kit.training import (
     PRECISIONS,
     Recipe,
-    SeedPlan,
     check_epochs,
     check_seeds,
+    course_config,
     run_config,
-    stream_seed,
     versions,
     what_is_left,
 )
 
 from .augmentation import augment
-from .batches import RawBatch, check_fit, forward, to_device
-from .checkpoints import save_checkpoint
+from .checkpoints import load_checkpoint, save_checkpoint
 from .identity import structure
 from .inference import choose_device
-from .randomness import deterministic_kernels, seeded
-from .resume import load_progress, save_progress
+from .randomness import deterministic_kernels
 from .scoring import check_scores, score
-from .sources import Source, as_source
+from .sources import as_source
+from .trainer import Loss, MakeModel, MakeOptimizer, Trainer, Training
 from .trial import try_model
 
-MakeModel = Callable[[], nn.Module]
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass
-class Training:
-    """One seed being trained; what a `train_epoch` of the user's is given."""
-
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    seed: int
-    epoch: int
-    """The epoch being trained, from 1 on."""
-    device: torch.device
-    batches: Iterable[RawBatch]
-    """Batches of this epoch, on the device, in this seed's and epoch's own order, augmented."""
+__all__ = ["Training", "train_seeds"]
 
 
 def train_seeds(
@@ -76,6 +57,9 @@ def train_seeds(
     loss: Loss | None = None,
     augmentation: Callable[[Tensor], Tensor] | None = None,
     train_epoch: Callable[[Training], None] | None = None,
+    steps_per_epoch: int | None = None,
+    initial_weights: str | Path | None = None,
+    initial_epoch: int = 0,
     score_batch_size: int | None = None,
     device: str | torch.device | None = None,
     precision: str = "float32",
@@ -125,6 +109,15 @@ def train_seeds(
         Changes the inputs of a training batch, in place of the recipe's.
     train_epoch
         Trains one epoch in place of all of the above; given a `Training`.
+    steps_per_epoch
+        How many steps count as an epoch, for the schedule, `epochs` and `at_epochs`; one pass over the
+        training data by default. The passes, each shuffled anew, go on from epoch to epoch: a subset takes
+        exactly as many steps as all of the data.
+    initial_weights
+        A checkpoint, which every seed starts from: seeds then differ by data order, augmentation and dropout.
+    initial_epoch
+        For how many epochs these weights have been trained. Training goes on after them, at the schedule's
+        rate; the optimizer starts afresh.
     score_batch_size
         Examples at a time while scoring.
     device
@@ -152,7 +145,11 @@ def train_seeds(
     RunConflictError
         If `run` holds another run, or another process is writing to it.
     """
-    chosen_seeds, chosen_epochs = check_seeds(seeds), check_epochs(epochs, at_epochs)
+    chosen_seeds = check_seeds(seeds)
+    chosen_epochs = check_epochs(epochs, at_epochs, initial_epoch=initial_epoch)
+    course = course_config(
+        steps_per_epoch=steps_per_epoch, initial_weights=initial_weights, initial_epoch=initial_epoch
+    )
     check_scores(scores)
     if precision not in PRECISIONS:
         raise PruneKitError(f"`precision` must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
@@ -160,6 +157,9 @@ def train_seeds(
     where = choose_device(device)
     source = as_source(data).to(where)
     training_source = source if training_data is None else as_source(training_data).to(where)
+    model = try_model(make_model, source, trains=True)
+    if initial_weights is not None:
+        load_checkpoint(model, initial_weights)  # to find out early that they do not fit
     config = {
         **run_config(
             "torch",
@@ -168,7 +168,7 @@ def train_seeds(
             scores=scores,
             save_probabilities=save_probabilities,
         ),
-        "model": structure(try_model(make_model, source, trains=True)),
+        "model": structure(model),
         "recipe": recipe.as_dict(),
         "replaced": replaced_parts(
             optimizer=optimizer,
@@ -180,9 +180,10 @@ def train_seeds(
         "device": where.type,
         "precision": precision,
         "channels_last": channels_last,
+        **course,
         **(described or {}),
     }
-    trainer = _Trainer(
+    trainer = Trainer(
         make_model=make_model,
         source=training_source,
         recipe=recipe,
@@ -194,6 +195,9 @@ def train_seeds(
         device=where,
         precision=precision,
         channels_last=channels_last,
+        steps_per_epoch=steps_per_epoch,
+        initial_weights=initial_weights,
+        initial_epoch=initial_epoch,
     )
     made_with = versions("torch")
     opened = Run.start(
@@ -204,8 +208,7 @@ def train_seeds(
     )
     with opened as opened_run, deterministic_kernels():
         plans = what_is_left(opened_run, chosen_seeds, chosen_epochs, checkpoints=checkpoints)
-        steps = training_source.steps(recipe.batch_size)
-        with Progress(plans, steps, enabled=progress) as shown:
+        with Progress(plans, trainer.steps, enabled=progress) as shown:
             for plan in plans:
                 for training in trainer.epochs(plan, opened_run, shown):
                     if training.epoch not in plan.epochs:
@@ -220,85 +223,3 @@ def train_seeds(
                     opened_run.write_part(plan.seed, training.epoch, table)
                 opened_run.resume_path(plan.seed).unlink(missing_ok=True)
     return opened_run
-
-
-@dataclass(frozen=True)
-class _Trainer:
-    """Everything that the seeds have in common."""
-
-    make_model: MakeModel
-    source: Source
-    recipe: Recipe
-    make_optimizer: MakeOptimizer | None
-    schedule: Callable[[float], float] | None
-    loss: Loss
-    augmentation: Callable[[Any], Any]
-    train_epoch: Callable[[Training], None] | None
-    device: torch.device
-    precision: str
-    channels_last: bool
-
-    def epochs(self, plan: SeedPlan, run: Run, shown: Progress) -> Iterator[Training]:
-        """Train a seed; give it after each completed epoch, from 0 (or where it was interrupted) on."""
-        with seeded(stream_seed(plan.seed, "weights")):
-            model = self.make_model().to(self.device)
-        if self.channels_last:
-            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = self._optimizer(model)
-        initial_rates = [group["lr"] for group in optimizer.param_groups]
-        state_file = run.resume_path(plan.seed)
-        begun = load_progress(state_file, model, optimizer, before=plan.epochs[0])
-        training = Training(model, optimizer, plan.seed, begun, self.device, ())
-        shown.begin_seed(plan.seed, begun)
-        yield training
-        while training.epoch < plan.last_epoch:
-            training.epoch += 1
-            shown.begin_epoch(plan.seed, training.epoch)
-            training.batches = self._batches(training, initial_rates, shown)
-            with seeded(stream_seed(plan.seed, "epoch", training.epoch)):
-                model.train()
-                (self.train_epoch or self._train_epoch)(training)
-            yield training
-            shown.end_epoch()
-            if training.epoch < plan.last_epoch:
-                save_progress(state_file, model, optimizer, training.epoch)
-
-    def _optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        if self.make_optimizer is not None:
-            return self.make_optimizer(parameters)
-        recipe = self.recipe
-        return torch.optim.SGD(
-            parameters,
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.momentum > 0,
-            weight_decay=recipe.weight_decay,
-        )
-
-    def _factor(self, epoch: float) -> float:
-        if self.schedule is not None:
-            return self.schedule(epoch)
-        return 1.0 if self.make_optimizer is not None else self.recipe.learning_rate_factor(epoch)
-
-    def _batches(self, training: Training, rates: list[float], shown: Progress) -> Iterator[RawBatch]:
-        """The epoch's batches, augmented, on the device; sets the learning rate before each."""
-        order = stream_seed(training.seed, "order", training.epoch)
-        steps = self.source.steps(self.recipe.batch_size)
-        for step, batch in enumerate(self.source.shuffled(self.recipe.batch_size, order)):
-            factor = self._factor(training.epoch - 1 + min(step / steps, 1.0))
-            for group, rate in zip(training.optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
-            inputs = to_device(batch.inputs, self.device, channels_last=self.channels_last)
-            yield RawBatch(batch.ids, self.augmentation(inputs), batch.labels.to(self.device))
-            shown.step()
-
-    def _train_epoch(self, training: Training) -> None:
-        for batch in training.batches:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-                logits = forward(training.model, batch.inputs)
-                check_fit(logits, batch.labels)
-                loss = self.loss(logits, batch.labels).mean()
-            training.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            training.optimizer.step()

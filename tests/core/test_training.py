@@ -13,6 +13,7 @@ from prune_kit.training import (
     SeedPlan,
     check_epochs,
     check_seeds,
+    course_config,
     is_save_due,
     run_config,
     stream_seed,
@@ -167,3 +168,38 @@ def test_what_every_run_says_of_itself():
     plain = {"framework": "x", "data": {"examples": 3, "fingerprint": "f"}, "scores": ["el2n"]}
     assert run_config("x", **given, save_probabilities=False) == plain
     assert run_config("x", **given, save_probabilities=True) == {**plain, "save_probabilities": True}
+
+
+def test_options_of_the_course_stand_in_run_json_only_where_they_are_given(tmp_path):
+    nothing = course_config(steps_per_epoch=None, initial_weights=None, initial_epoch=0)
+    assert nothing == {}
+    file = tmp_path / "weights"
+    file.write_bytes(b"abc")
+    given = course_config(steps_per_epoch=7, initial_weights=file, initial_epoch=2)
+    sha256_of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert given == {"steps_per_epoch": 7, "initial_weights": sha256_of_abc, "initial_epoch": 2}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps_per_epoch": 0}, "`steps_per_epoch` must be a whole number of 1 or more; got 0"),
+        ({"steps_per_epoch": 2.5}, "`steps_per_epoch` must be a whole number of 1 or more; got 2.5"),
+        ({"initial_weights": "nowhere.safetensors"}, "there is no checkpoint nowhere.safetensors"),
+        ({"initial_epoch": 2}, "`initial_epoch` 2 is the age of `initial_weights`, which are not given"),
+    ],
+)
+def test_options_of_the_course_out_of_range(options, message):
+    options = {"steps_per_epoch": None, "initial_weights": None, "initial_epoch": 0, **options}
+    with pytest.raises(PruneKitError, match=message):
+        course_config(**options)
+
+
+def test_epochs_begin_at_the_initial_epoch():
+    assert check_epochs(4, [2, 4], initial_epoch=2) == [2, 4]
+    with pytest.raises(PruneKitError, match=r"from 3 \(`initial_epoch`\) to `epochs`, 4; got \[2, 4\]"):
+        check_epochs(4, [2, 4], initial_epoch=3)
+    with pytest.raises(PruneKitError, match="`initial_epoch` must be at most `epochs`, 4; got 5"):
+        check_epochs(4, None, initial_epoch=5)
+    with pytest.raises(PruneKitError, match="`initial_epoch` must be a whole number of 0 or more; got -1"):
+        check_epochs(4, None, initial_epoch=-1)

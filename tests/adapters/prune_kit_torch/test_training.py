@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-import prune_kit_torch.training as training_module
+import prune_kit_torch.trainer as trainer_module
 from prune_kit import PruneKitError, Recipe, Run, RunConflictError
 from prune_kit.training import stream_seed
 from prune_kit_torch import built_in_model, load_checkpoint, score, score_checkpoints, train_seeds
@@ -112,7 +112,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, stop
     monkeypatch.setattr("prune_kit.training._SECONDS_BETWEEN_SAVES", 0.0)
     whole = content(train(tmp_path / "whole"))
     trained = []
-    original = training_module._Trainer._train_epoch
+    original = trainer_module.Trainer._train_epoch
 
     def until_stopped(self, training):
         if (training.seed, training.epoch) == stop_at:
@@ -120,7 +120,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, stop
         trained.append((training.seed, training.epoch))
         original(self, training)
 
-    monkeypatch.setattr(training_module._Trainer, "_train_epoch", until_stopped)
+    monkeypatch.setattr(trainer_module.Trainer, "_train_epoch", until_stopped)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "run")
     stop_at = None
