@@ -12,6 +12,7 @@ from ._selection import as_scores, lowest
 from .arrays import Array, NumpyArray, as_array, like, row_slices, to_numpy
 from .checks import check_classes, check_finite, check_labels, check_logits, check_probabilities, subset_size
 from .errors import PruneKitError
+from .rich import noise_flags_html
 
 _LEAST_PROBABILITY = 0.2
 """No label is flagged that is wrong with less than this probability, however few there are."""
@@ -48,6 +49,16 @@ class NoiseFlags:
     def __repr__(self) -> str:
         flagged = int(np.count_nonzero(to_numpy(self.flags)))
         return f"NoiseFlags({flagged} of {self.flags.shape[0]} flagged, about {self.count:.0f} wrong)"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        return noise_flags_html(
+            to_numpy(self.flags),
+            to_numpy(self.probability),
+            to_numpy(self.suggested),
+            self.count,
+            to_numpy(self.joint),
+        )
 
 
 def flag_noise(logits: object, labels: object, /, *, from_logits: bool = True) -> NoiseFlags:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
 from tqdm import tqdm
 
 from .training import SeedPlan
+
+_WITHIN: ContextVar[str] = ContextVar("within", default="")
+
+
+@contextmanager
+def within(what: str, /) -> Iterator[None]:
+    """Bars that are begun inside the block say `what` first: of which of several runs they are."""
+    token = _WITHIN.set(what)
+    try:
+        yield
+    finally:
+        _WITHIN.reset(token)
 
 
 class Progress:
@@ -26,6 +40,7 @@ class Progress:
 
     def __init__(self, plans: Sequence[SeedPlan], steps: int, *, enabled: bool) -> None:
         self._steps = steps
+        self._within = _WITHIN.get()
         self._place = {plan.seed: f"seed {i} of {len(plans)}" for i, plan in enumerate(plans, 1)}
         self._last = {plan.seed: plan.last_epoch for plan in plans}
         # tqdm's None means: silent where stderr is no terminal.
@@ -50,7 +65,7 @@ class Progress:
 
     def begin_epoch(self, seed: int, epoch: int) -> None:
         """An epoch of a seed begins."""
-        self._bar.set_description(f"{self._place[seed]}, epoch {epoch} of {self._last[seed]}")
+        self._bar.set_description(f"{self._within}{self._place[seed]}, epoch {epoch} of {self._last[seed]}")
 
     def step(self) -> None:
         """A batch was trained on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ import numpy as np
 
 from .atomic import atomic_path
 from .checks import is_whole_number
+from .differences import differences
 from .errors import IncompleteEpochError, PruneKitError, RunConflictError, StoreError
-from .lock import exclusive_lock
+from .owned_directory import FORMAT, damaged, owned_directory, read_record
 from .table import ScoreTable
 
-_FORMAT = 1
 _CONTENT = {"config": dict, "seeds": list, "epochs": list, "made_with": dict, "directions": dict}
 _PART = re.compile(r"seed=(\d+)/epoch=(\d+)/part-0\.parquet$")
 
@@ -57,30 +57,20 @@ class Run:
             If there is no run there, or its run.json is damaged or of a newer format.
         """
         path = Path(path)
-        file = path / "run.json"
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise StoreError(
-                f"{path} is not a run directory: it has no run.json.",
-                hint="`prunekit score --out RUN` makes one",
-            ) from error
-        except (ValueError, OSError) as error:
-            raise StoreError(f"{file} cannot be read: {error}.") from error
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            found = content.get("format") if isinstance(content, dict) else type(content).__name__
-            raise StoreError(f"{file} must have format {_FORMAT}; got {found!r}.", hint="upgrade prune-kit")
-        missing = _CONTENT.keys() - content.keys()
-        if missing:
-            raise StoreError(f"{file} lacks {', '.join(sorted(missing))}; it is damaged.")
-        wrong = [name for name, kind in _CONTENT.items() if not isinstance(content[name], kind)]
-        wrong += [
+        content = read_record(
+            path,
+            record="run.json",
+            kind="a run directory",
+            fields=_CONTENT,
+            made_by="`prunekit score --out RUN`",
+        )
+        wrong = [
             name
             for name in ("seeds", "epochs")
-            if name not in wrong and not all(is_whole_number(each, at_least=0) for each in content[name])
+            if not all(is_whole_number(each, at_least=0) for each in content[name])
         ]
         if wrong:
-            raise StoreError(f"{file}: {', '.join(wrong)} are not what they should be; it is damaged.")
+            raise damaged(path / "run.json", wrong)
         return cls(path, content)
 
     @classmethod
@@ -130,30 +120,18 @@ class Run:
         path = Path(path)
         # JSON has no tuples: compare what was written with what would be written.
         wanted: dict[str, Any] = json.loads(json.dumps(dict(config)))
-        is_new = not (path / "run.json").exists()
-        if is_new and path.exists() and (not path.is_dir() or any(_foreign(path))):
-            raise StoreError(
-                f"{path} exists and is not a run directory; nothing in it was touched.",
-                hint="give another directory, or an empty one",
-            )
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"the directory {path} cannot be made: {error.strerror}.") from error
-        with exclusive_lock(path / ".lock", wait=wait):
-            for left_by_a_killed_writer in path.rglob(".tmp-*"):
-                left_by_a_killed_writer.unlink()
+        with owned_directory(path, record="run.json", kind="a run directory", wait=wait):
             before = None if not (path / "run.json").exists() else cls.open(path)
             scored = {f"seed={seed}" for seed, _ in before.parts()} if before else set()
-            if before is not None and (differences := list(_differences(before.config, wanted, scored))):
+            if before is not None and (changed := list(differences(before.config, wanted, scored))):
                 if _has_results(path):
                     raise RunConflictError(
-                        f"{path} holds another run; what differs: {'; '.join(differences)}.",
+                        f"{path} holds another run; what differs: {'; '.join(changed)}.",
                         hint="give another --out, or repeat the options that the run was made with",
                     )
                 before = None  # such as bad labels, which were mended since
             content = {
-                "format": _FORMAT,
+                "format": FORMAT,
                 "config": _with_other_seeds(before.config, wanted) if before else wanted,
                 "seeds": sorted({*seeds, *(before.seeds if before else ())}),
                 "epochs": sorted({*epochs, *(before.epochs if before else ())}),
@@ -321,26 +299,10 @@ def _a(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
-def _foreign(path: Path) -> Iterator[Path]:
-    """What is in a directory apart from what an interrupted start leaves there."""
-    return (each for each in path.iterdir() if not each.name.startswith("."))
-
-
 def _has_results(path: Path) -> bool:
     """Whether a run holds anything that depends on its config."""
     folders = (path / name for name in ("scores", "checkpoints", "resume"))
     return any(file.is_file() for folder in folders for file in folder.rglob("*"))
-
-
-def _differences(before: Any, now: Any, scored: Set[str], name: str = "") -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted({*before, *now}):
-            is_of_seed = key.startswith("seed=")
-            if is_of_seed and not (key in before and key in now and key.partition("/")[0] in scored):
-                continue
-            yield from _differences(before.get(key), now.get(key), scored, f"{name}.{key}" if name else key)
-    elif before != now:
-        yield f"{name} was {json.dumps(before)}, is now {json.dumps(now)}"
 
 
 def _with_other_seeds(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .arrays import Array, NumpyArray, to_numpy
-from .atomic import atomic_path
 from .errors import PruneKitError, StoreError
 from .ids import check_ids
+from .parquet_tables import provenance_of, read_table, with_provenance, write_table
+from .rich import score_table_html
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_METADATA_KEY = b"prune_kit"
 _RESERVED = ("id", "label")
 
 
@@ -84,6 +83,10 @@ class ScoreTable:
     def __repr__(self) -> str:
         return f"ScoreTable({len(self)} examples: {', '.join(self.columns)})"
 
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        return score_table_html(self.ids, self.labels, self.columns, self.provenance)
+
     def take(self, positions: Array) -> ScoreTable:
         """The rows at `positions`, in that order.
 
@@ -102,12 +105,7 @@ class ScoreTable:
 
         arrays = {"id": pa.array(self.ids, type=pa.string() if self.ids.dtype.kind == "U" else pa.int64())}
         arrays |= {name: _to_arrow(column) for name, column in {"label": self.labels, **self.columns}.items()}
-        try:
-            provenance = json.dumps(self.provenance, sort_keys=True)
-        except (TypeError, ValueError) as error:
-            raise PruneKitError(f"`provenance` must hold JSON values alone: {error}.") from error
-        metadata = {_METADATA_KEY: provenance.encode()}
-        return pa.table(arrays).replace_schema_metadata(metadata)
+        return with_provenance(pa.table(arrays), self.provenance)
 
     def to_pandas(self) -> pd.DataFrame:
         """The table as a `pandas.DataFrame` with columns id, label, then the others (needs pandas)."""
@@ -122,11 +120,8 @@ class ScoreTable:
         StoreError
             If the file cannot be written (no such folder, no permission, disk full).
         """
-        import pyarrow.parquet as pq
-
         path = Path(path)
-        with atomic_path(path) as aside:
-            pq.write_table(self.to_arrow(), aside, compression="zstd", write_page_checksum=True)
+        write_table(self.to_arrow(), path)
         return path
 
     @classmethod
@@ -145,24 +140,8 @@ class ScoreTable:
         StoreError
             If the file is missing, cut short, not Parquet, or lacks these columns.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         path = Path(path)
-        try:
-            # A memory map or partitioning inferred from the path would add columns: read the one file.
-            file = pq.ParquetFile(path.absolute(), page_checksum_verification=True)
-            wanted = None if columns is None else {*_RESERVED, *columns}
-            names = [each for each in file.schema_arrow.names if wanted is None or each in wanted]
-            table = file.read(columns=names)
-            table.validate(full=True)  # damaged bytes in strings too
-        except FileNotFoundError as error:
-            raise StoreError(f"there is no file {path}.") from error
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise StoreError(
-                f"{path} is not a readable Parquet file: {error}.",
-                hint="it may be cut short or of another kind; make it again",
-            ) from error
+        table = read_table(path, columns=None if columns is None else {*_RESERVED, *columns})
         missing = [name for name in _RESERVED if name not in table.column_names]
         if missing:
             raise StoreError(
@@ -170,21 +149,11 @@ class ScoreTable:
                 hint="scores are made with `prunekit score` and `prunekit aggregate`",
             )
         read = {name: _from_arrow(table[name]) for name in table.column_names if name not in _RESERVED}
-        provenance = _provenance_from(table.schema.metadata, path)
+        provenance = provenance_of(table, path)
         try:
             return cls(_ids_from(table["id"]), _from_arrow(table["label"]), read, provenance)
         except PruneKitError as error:
             raise StoreError(f"{path}: {error}") from error
-
-
-def _provenance_from(metadata: Mapping[bytes, bytes] | None, path: Path) -> dict[str, Any]:
-    try:
-        provenance = json.loads((metadata or {}).get(_METADATA_KEY, b"{}"))
-    except ValueError as error:
-        raise StoreError(f"{path}: its provenance is damaged: {error}.") from error
-    if not isinstance(provenance, dict):
-        raise StoreError(f"{path}: its provenance must be a JSON object; got {type(provenance).__name__}.")
-    return provenance
 
 
 def _ids_from(column: Any) -> Any:

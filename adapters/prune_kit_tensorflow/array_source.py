@@ -19,12 +19,17 @@ from prune_kit.standardise import channel_moments
 from .batches import Ids, Inputs, RawBatch, split_batch
 
 
-def from_examples(examples: Examples) -> ArraySource:
-    """Examples of the core; images are standardised, channel by channel, when they are read."""
+def from_examples(examples: Examples, *, like: Any = None) -> ArraySource:
+    """Examples of the core; images are standardised, channel by channel, when they are read.
+
+    With the moments of the images that `like` was made of, where that is a source of such, else with
+    their own.
+    """
     inputs = examples.inputs
     if inputs.dtype != np.uint8 or inputs.ndim != 4:
         return ArraySource(inputs, examples.labels, examples.ids, digest=examples.fingerprint)
-    standardise = Standardise(*channel_moments(inputs))
+    standardise = like.prepare if isinstance(like, ArraySource) else None
+    standardise = standardise or Standardise(*channel_moments(inputs))
     return ArraySource(inputs, examples.labels, examples.ids, standardise, examples.fingerprint)
 
 

@@ -44,7 +44,7 @@ class Source(Protocol):
         ...
 
 
-def as_source(data: Any) -> Source:
+def as_source(data: Any, *, like: Source | None = None) -> Source:
     """`data` as a `Source`.
 
     Parameters
@@ -53,6 +53,9 @@ def as_source(data: Any) -> Source:
         Examples of the core; (inputs, labels) or (inputs, labels, ids) as arrays; a tf.data.Dataset or a
         keras.utils.PyDataset of (x, y), (x, y, id) or dicts, batched or not. For training, a tf.data.Dataset
         is used as it is, and must shuffle by itself.
+    like
+        The source of other `Examples`, such as those that are trained on: images are then standardised with
+        the mean and deviation of these and not of their own, as a model that was trained on them needs it.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def as_source(data: Any) -> Source:
     if isinstance(data, (ArraySource, PipelineSource, SequenceSource)):
         return data
     if isinstance(data, Examples):
-        return from_examples(data)
+        return from_examples(data, like=like)
     if isinstance(data, tf.data.Dataset):
         return PipelineSource(data)
     if isinstance(data, keras.utils.PyDataset):

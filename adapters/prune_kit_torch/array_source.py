@@ -18,13 +18,18 @@ from .batches import Ids, Inputs, RawBatch, split_batch
 from .identity import feed
 
 
-def from_examples(examples: Examples) -> ArraySource:
-    """Examples of the core; images are standardised, channel by channel, when they are read."""
+def from_examples(examples: Examples, *, like: Any = None) -> ArraySource:
+    """Examples of the core; images are standardised, channel by channel, when they are read.
+
+    With the moments of the images that `like` was made of, where that is a source of such, else with
+    their own.
+    """
     inputs = examples.inputs
     if inputs.dtype != np.uint8 or inputs.ndim != 4:
         return ArraySource(inputs, examples.labels, examples.ids, digest=examples.fingerprint)
     channels_first = torch.from_numpy(np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)))
-    standardise = Standardise(*channel_moments(inputs))
+    standardise = like._prepare if isinstance(like, ArraySource) else None
+    standardise = standardise or Standardise(*channel_moments(inputs))
     return ArraySource(channels_first, examples.labels, examples.ids, standardise, examples.fingerprint)
 
 

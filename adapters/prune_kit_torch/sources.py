@@ -48,7 +48,7 @@ class Source(Protocol):
         ...
 
 
-def as_source(data: Any) -> Source:
+def as_source(data: Any, *, like: Source | None = None) -> Source:
     """`data` as a `Source`.
 
     Parameters
@@ -57,6 +57,9 @@ def as_source(data: Any) -> Source:
         Examples of the core; (inputs, labels) or (inputs, labels, ids) as arrays; a Dataset (of (x, y),
         (x, y, id) or dicts); or a DataLoader, of which the data set, the collate function and the
         workers are used for scoring, and the loader itself for training.
+    like
+        The source of other `Examples`, such as those that are trained on: images are then standardised with
+        the mean and deviation of these and not of their own, as a model that was trained on them needs it.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def as_source(data: Any) -> Source:
     if isinstance(data, (ArraySource, DatasetSource)):
         source = data
     elif isinstance(data, Examples):
-        source = from_examples(data)
+        source = from_examples(data, like=like)
     elif isinstance(data, DataLoader):
         source = DatasetSource(data.dataset, loader=data)
     elif isinstance(data, TensorDataset) and len(data.tensors) in (2, 3):

@@ -18,6 +18,7 @@ from .locate import adapter_names, is_import_spec
 from .onnx_options import OF_ONNX, onnx_options
 from .output import json_option, show, warn
 from .parameters import Epochs, Seeds
+from .randomised import OF_RANDOMISED, randomise_options, shuffled_labels, shuffled_line
 from .score_onnx import score_with_onnx
 from .score_sources import score_arrays, score_with_adapter
 
@@ -44,6 +45,7 @@ _OF_MODELS = (
     "device",
     "label_column",
     "image_size",
+    *OF_RANDOMISED,
 )
 
 
@@ -153,6 +155,7 @@ _OF_MODELS = (
 @click.option(
     "--image-size", type=click.IntRange(min=1), help="Resize images to this side, and crop the rest."
 )
+@randomise_options
 @click.option(
     "--logits",
     multiple=True,
@@ -216,12 +219,14 @@ def _check_usage(ctx: click.Context, framework: str) -> None:
         _refuse(given, ("checkpoint",), "not with --framework onnx, where --model names the files")
         if "model" in given:
             _refuse(given, _OF_SEEDS, "not with --model: nothing is trained")
-        _refuse(given, (*_OF_ENOUGH_SEEDS, *_OF_RECIPE), "not with --framework onnx")
+        _refuse(given, (*_OF_ENOUGH_SEEDS, *_OF_RECIPE, *OF_RANDOMISED), "not with --framework onnx")
     else:
         _refuse(given, (*_OF_ARRAYS, *_OF_SAVED_OUTPUTS), "only with --framework arrays")
         _refuse(given, OF_ONNX, "only with --framework onnx")
         if len(ctx.params["model"]) > 1:
             raise click.UsageError(f"--model must be one model with --framework {framework}.")
+    if "randomise_labels" not in given:
+        _refuse(given, ("label_seed",), "only with --randomise-labels")
     if "checkpoint" in given:
         _refuse(given, _OF_TRAINING, "not with --checkpoint: nothing is trained")
     if "until_reliability" in given:
@@ -259,9 +264,13 @@ def _report(run: Run, name: str, as_json: bool) -> None:
         "agreement": rows,
         "reliability": reliability,
     }
+    shuffled = shuffled_labels(run)
+    if shuffled is not None:
+        result["randomised_labels"] = shuffled
     lines = [
         f"scored {examples:,} examples: {len(run.seeds)} seeds at epochs {', '.join(map(str, run.epochs))}",
         *([f"ran on {run.config['device']}"] if run.config["framework"] == "onnx" else []),
+        *([shuffled_line(shuffled)] if shuffled else []),
         *agreement_lines(rows, name),
         *earliest_lines(rows),
         *reliability_lines(trust),

@@ -10,15 +10,17 @@ from typing import Any
 
 import click
 
-from prune_kit.data import Examples, load_examples
+from prune_kit.data import Examples
 from prune_kit.enough_seeds import train_until_reliable
 from prune_kit.errors import PruneKitError
 from prune_kit.saved_logits import score_saved_logits
 from prune_kit.store import Run
 from prune_kit.training import Recipe
 
-from .locate import adapter, call, import_attribute, is_import_spec
+from .data_and_model import find_model, read_data
+from .locate import adapter
 from .output import warn
+from .randomised import LABELS_FILE, randomised
 
 # Found on the digits (examples/digits_half.py): at these epochs the seeds agree, and the hardest half that
 # they choose trains as well as all of the data.
@@ -42,12 +44,23 @@ def score_arrays(out: Path, options: dict[str, Any]) -> Run:
 
 def score_with_adapter(framework: str, out: Path, options: dict[str, Any]) -> Run:
     """Score with the adapter for `framework`: its checkpoints, or seeds that it trains."""
+    data = read_data(options["data"], label_column=options["label_column"], image_size=options["image_size"])
+    size = options["randomise_labels"]
+    if size is None:
+        return _scored(framework, data, out, options, {})
+    how = {"count" if isinstance(size, int) else "fraction": size, "seed": options["label_seed"]}
+    data, labels = randomised(data, how)
+    run = _scored(framework, data, out, options, {"randomised_labels": how})
+    labels.to_parquet(run.path / LABELS_FILE)
+    return run
+
+
+def _scored(framework: str, data: Any, out: Path, options: dict[str, Any], about_data: dict[str, Any]) -> Run:
     verbs = adapter(framework)
-    data = _data(options)
     is_digits = options["data"].partition(":")[0] == "digits"
     is_image = isinstance(data, Examples) and data.inputs.ndim == 4
     model = options["model"] or ("small-cnn" if is_digits else "resnet18" if is_image else "mlp")
-    described = {"data_source": options["data"], "model_name": model}
+    described = {"data_source": options["data"], "model_name": model, **about_data}
     if isinstance(data, Examples) and data.class_names is not None:
         described["class_names"] = list(data.class_names)
     common = {
@@ -58,7 +71,7 @@ def score_with_adapter(framework: str, out: Path, options: dict[str, Any]) -> Ru
         "described": described,
         "progress": True,
     }
-    make_model = _make_model(verbs, model, data)
+    make_model = find_model(verbs, model, data)
     run: Run
     if options["checkpoint"]:
         run = verbs.score_checkpoints(
@@ -112,29 +125,6 @@ def _until_reliable(train: Callable[..., Run], options: dict[str, Any]) -> Run:
             "Score at a later epoch (--at-epochs), or allow more seeds (--max-seeds)."
         )
     return found.run
-
-
-def _data(options: dict[str, Any]) -> Any:
-    source = options["data"]
-    if source.startswith("digits:") or not is_import_spec(source):
-        return load_examples(source, image_size=options["image_size"], label_column=options["label_column"])
-    data = import_attribute(source, "--data")
-    # A function or class makes the data; a data set that happens to be callable has a length.
-    if callable(data) and (isinstance(data, type) or not hasattr(data, "__len__")):
-        return call(data, source, "--data")
-    return data
-
-
-def _make_model(verbs: Any, model: str, data: Any) -> Any:
-    if not is_import_spec(model):
-        return verbs.built_in_model(model, data)
-    make_model = import_attribute(model, "--model")
-    if not callable(make_model):
-        raise PruneKitError(
-            f"--model {model} must be a class or function that makes a model; "
-            f"got {type(make_model).__name__}."
-        )
-    return partial(call, make_model, model, "--model")
 
 
 def _only_epoch(epochs: list[int] | None, what: str) -> int | None:

@@ -71,7 +71,7 @@ def main(share, save_seconds, words):
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         kills += 1
-        in_a_seed += any(run.glob("resume/*.pt"))
+        in_a_seed += any(run.rglob("resume/*.pt"))
     sys.exit(f"not finished after {MOST_KILLS} kills")
 
 
