@@ -277,6 +277,17 @@ def test_tensorflow(name, policy):
     assert_same(table, name)
 
 
+@pytest.mark.parametrize("name", ["mlp", "simple-cnn", "resnet18"])
+def test_tangent_kernels(name):
+    """Both frameworks order logits and examples alike; parameters are summed over."""
+    model = NETWORKS[name].in_keras(C)
+    copy_in_order(torch_model(name), model)
+    x, _ = examples(NETWORKS[name])
+    found = prune_kit_torch.neural_tangent_kernel(torch_model(name), torch.from_numpy(x)).numpy()
+    kernel = prune_kit_tensorflow.neural_tangent_kernel(model, NETWORKS[name].channels_last(x))
+    np.testing.assert_allclose(found, kernel, rtol=0, atol=1e-4 * np.abs(found).max())
+
+
 def test_numpy():
     """Layer by layer, in float64: h' = max(0, h W + b), and back."""
     x, y = examples(NETWORKS["mlp"])

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from .factors import Factor, merge, squares, transpose
 from .plan import Group, Key, Plan, PlanChanged
-from .pullback import pull_back
 from .source import Source
 from .workspace import Workspace
+from .written_out import WrittenOut
 
 
 class Collector:
@@ -61,28 +61,11 @@ class Collector:
         self._count(group.parameters[0], merge(factors).squared_norms(self._workspace))
 
     def _write_out(self, group: Group, uses: list[tuple[Key, Factor]]) -> None:
-        by_key: dict[Key, list[Factor]] = {}
-        for key, factor in uses:
-            by_key.setdefault(key, []).append(factor)
-        merged = {key: merge(factors) for key, factors in by_key.items()}
-        derived = [key for key in merged if len(key) > 1]
-        leaves = [self._leaves[i] for i in group.parameters]
-        numbers = 2 * sum(leaf.numel() for leaf in leaves) + 2 * sum(
-            torch.Size(factor.shape).numel() for factor in merged.values()
-        )
-        blocks = self._workspace.blocks(self._batch, numbers, max(4, leaves[0].element_size()))
-        parts: list[list[Tensor]] = [[] for _ in leaves]
+        whole = WrittenOut(group, uses, self._sources, self._leaves)
+        blocks = self._workspace.blocks(self._batch, whole.numbers, whole.itemsize)
+        parts: list[list[Tensor]] = [[] for _ in group.parameters]
         for start, stop in blocks:
-            outputs = [self._sources[key].attached for key in derived]
-            dense = [
-                merged[key].dense(start, stop).to(output.dtype).view(stop - start, *output.shape)
-                for key, output in zip(derived, outputs, strict=True)
-            ]
-            with torch.enable_grad():
-                pulled = pull_back(outputs, leaves, dense) if outputs else [None] * len(leaves)
-            for j, (i, grad) in enumerate(zip(group.parameters, pulled, strict=True)):
-                own = merged[(i,)].dense(start, stop) if (i,) in merged else None
-                total = own if grad is None else grad if own is None else own + grad
+            for j, total in enumerate(whole.gradients(start, stop)):
                 if total is not None:
                     parts[j].append(squares(total.float() if total.element_size() < 4 else total))
         for i, part in zip(group.parameters, parts, strict=True):

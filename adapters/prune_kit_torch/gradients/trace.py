@@ -104,7 +104,7 @@ class Trace(TorchFunctionMode):
         self.forwarding = False
         return logits
 
-    def backward(self, logits: Tensor, cotangent: Tensor) -> None:
+    def backward(self, logits: Tensor, cotangent: Tensor, *, retain_graph: bool = False) -> None:
         """Propagate `cotangent`, in this thread and traced: see `__torch_function__`.
 
         Raises
@@ -113,7 +113,7 @@ class Trace(TorchFunctionMode):
             If a gradient reaches parameters past the operations that were watched.
         """
         with self, torch.autograd.set_multithreading_enabled(False):
-            torch.autograd.backward(logits, cotangent.to(logits))
+            torch.autograd.backward(logits, cotangent.to(logits), retain_graph=retain_graph)
         if any(leaf.grad is not None for leaf in self.leaves):
             raise Unsupported("a tensor computed from parameters is used out of sight")
 

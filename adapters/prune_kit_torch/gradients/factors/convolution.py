@@ -88,9 +88,12 @@ class Convolution(Factor):
 
     def _unfolded(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Columns (n, uses * positions, inputs) and output gradients (n, outputs, uses * positions)."""
-        x = wide(self.x[start:stop])
         g = wide(self.g[start:stop]).transpose(1, 2).flatten(2)
-        return _windows(x, self.geometry), g
+        return self.windows(start, stop), g
+
+    def windows(self, start: int, stop: int) -> Tensor:
+        """What each output position met, in no group and not transposed: (n, uses * positions, inputs)."""
+        return _windows(wide(self.x[start:stop]), self.geometry)
 
     def _columns(self, start: int, stop: int) -> Tensor:
         columns, g = self._unfolded(start, stop)
