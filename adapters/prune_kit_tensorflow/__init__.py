@@ -29,6 +29,7 @@ if _keras.backend.backend() != "tensorflow":
         hint="set the environment variable KERAS_BACKEND to tensorflow before Keras is imported",
     )
 
+from .barriers import error_barriers
 from .callback import ScoringCallback
 from .checkpoint_scoring import score_checkpoints
 from .checkpoints import load_checkpoint, save_checkpoint
@@ -36,12 +37,16 @@ from .export import export_onnx
 from .gradients import GradientNorms, gradient_norms
 from .identified_data import with_ids
 from .inference import Batch, predict
+from .linear_path import error_path, linear_path
 from .models import MODELS, built_in_model
 from .recorder import EpochRecord, ScoreRecorder
+from .retraining import retrain
 from .scoring import SCORES, score
 from .sources import as_source
 from .subset import subset
+from .tangent_kernel import neural_tangent_kernel
 from .training import Training, train_seeds
+from .velocity import kernel_velocities
 
 __all__ = [
     "MODELS",
@@ -54,10 +59,16 @@ __all__ = [
     "Training",
     "as_source",
     "built_in_model",
+    "error_barriers",
+    "error_path",
     "export_onnx",
     "gradient_norms",
+    "kernel_velocities",
+    "linear_path",
     "load_checkpoint",
+    "neural_tangent_kernel",
     "predict",
+    "retrain",
     "save_checkpoint",
     "score",
     "score_checkpoints",

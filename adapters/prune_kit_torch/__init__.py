@@ -11,18 +11,23 @@ except ImportError as error:
         f"PyTorch cannot be imported: {error}.", hint='pip install "prune-kit[torch]"'
     ) from error
 
+from .barriers import error_barriers
 from .checkpoint_scoring import score_checkpoints
 from .checkpoints import load_checkpoint, save_checkpoint
 from .export import export_onnx
 from .gradients import GradientNorms, gradient_norms
 from .identified_loader import with_ids
 from .inference import Batch, predict
+from .linear_path import error_path, linear_path
 from .models import MODELS, built_in_model
 from .recorder import EpochRecord, ScoreRecorder
+from .retraining import retrain
 from .scoring import SCORES, score
 from .sources import as_source
 from .subset import subset
+from .tangent_kernel import neural_tangent_kernel
 from .training import Training, train_seeds
+from .velocity import kernel_velocities
 
 __all__ = [
     "MODELS",
@@ -34,10 +39,16 @@ __all__ = [
     "Training",
     "as_source",
     "built_in_model",
+    "error_barriers",
+    "error_path",
     "export_onnx",
     "gradient_norms",
+    "kernel_velocities",
+    "linear_path",
     "load_checkpoint",
+    "neural_tangent_kernel",
     "predict",
+    "retrain",
     "save_checkpoint",
     "score",
     "score_checkpoints",
