@@ -13,6 +13,12 @@ from .arrays import as_array, to_numpy
 from .errors import PruneKitError
 from .select import keep_hardest
 
+RELIABLE = 0.95
+"""From this reliability on, other seeds change little."""
+
+STABLE_OVERLAP = 0.75
+"""Below this overlap of the hardest halves, half-way between chance and the same, the subset may change."""
+
 
 def mean_rank_agreement(scores: object, /) -> float:
     """Mean Spearman correlation between the pairs of seeds.

@@ -6,10 +6,11 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from ._selection import answer, as_scores, between, check_selection_seed
+from ._selection import answer, as_scores, check_selection_seed
+from ._windows import window
 from .arrays import Array, NumpyArray
 from .checks import subset_size
-from .classes import Positions, apportion, encode_labels, members
+from .classes import Positions
 from .errors import PruneKitError
 
 
@@ -20,6 +21,7 @@ def keep_hardest(
     fraction: float | None = None,
     count: int | None = None,
     labels: object = None,
+    at_least: float | None = None,
     ids: object = None,
 ) -> Array:
     """Keep the examples with the highest scores.
@@ -37,6 +39,11 @@ def keep_hardest(
     labels
         Shape (n,), integers or strings. If given, the budget is shared among the classes in proportion
         to their sizes (largest remainder), and each class keeps its own hardest examples.
+    at_least
+        With `labels`, in place of such shares: how much every class keeps at the least, whatever its
+        scores. An integer: so many examples, or all that the class has; a float from 0 to 1: this fraction
+        of the class, rounded down, but one example at the least. Each class keeps its hardest up to this,
+        and the rest are the hardest of all classes.
     ids
         Shape (n,), integers or strings, each once. If given, the result names the kept examples by id.
 
@@ -51,7 +58,7 @@ def keep_hardest(
     ------
     PruneKitError
         If the scores are not one-dimensional, real and free of NaN, if there are none, if the sizes do
-        not fit, or if `labels` or `ids` do not fit the scores.
+        not fit (what `at_least` asks for among them), or if `labels` or `ids` do not fit the scores.
 
     References
     ----------
@@ -65,10 +72,12 @@ def keep_hardest(
     array([1, 3])
     >>> keep_hardest(scores, count=2, labels=["a", "b", "a", "b"], ids=[10, 11, 12, 13])
     array([11, 12])
+    >>> keep_hardest(scores, count=2, labels=["a", "b", "a", "b"], at_least=1)
+    array([1, 2])
     """
     reference, values = as_scores(scores)
     size = subset_size(values.size, fraction, count)
-    return answer(_window(values, values.size - size, size, labels), reference, values.size, ids)
+    return answer(window(values, values.size - size, size, labels, at_least), reference, values.size, ids)
 
 
 def keep_easiest(
@@ -78,6 +87,7 @@ def keep_easiest(
     fraction: float | None = None,
     count: int | None = None,
     labels: object = None,
+    at_least: float | None = None,
     ids: object = None,
 ) -> Array:
     """Keep the examples with the lowest scores.
@@ -93,7 +103,7 @@ def keep_easiest(
     """
     reference, values = as_scores(scores)
     size = subset_size(values.size, fraction, count)
-    return answer(_window(values, 0, size, labels), reference, values.size, ids)
+    return answer(window(values, 0, size, labels, at_least), reference, values.size, ids)
 
 
 def keep_window(
@@ -104,6 +114,7 @@ def keep_window(
     fraction: float | None = None,
     count: int | None = None,
     labels: object = None,
+    at_least: float | None = None,
     ids: object = None,
 ) -> Array:
     """Discard the `offset` lowest-scoring examples, and keep the next lowest.
@@ -116,8 +127,11 @@ def keep_window(
     offset
         An integer: how many of the lowest-scoring examples are discarded. A float in [0, 1): which
         fraction of them, `round(offset * n)` (one less where both roundings together would pass the end).
-        With `labels` the offset is shared among the classes as the kept examples are, within what each
-        class has left.
+        With `labels` alone the offset is shared among the classes as the kept examples are, within what
+        each class has left.
+    at_least
+        As in `keep_hardest`. A class with fewer examples in the window takes in those next to it, in place
+        of examples at the same end of the window of classes that can spare them.
     scores, fraction, count, labels, ids
         As in `keep_hardest`.
 
@@ -144,7 +158,7 @@ def keep_window(
     reference, values = as_scores(scores)
     size = subset_size(values.size, fraction, count)
     start = _offset_size(offset, values.size, size, fraction)
-    return answer(_window(values, start, size, labels), reference, values.size, ids)
+    return answer(window(values, start, size, labels, at_least), reference, values.size, ids)
 
 
 def keep_random(
@@ -155,6 +169,7 @@ def keep_random(
     count: int | None = None,
     seed: int,
     labels: object = None,
+    at_least: float | None = None,
 ) -> Positions:
     """Keep a random subset: what every other way of choosing must beat.
 
@@ -169,6 +184,8 @@ def keep_random(
         class this holds if the smallest class gains at least one example by the difference.
     labels
         Shape (n,), integers or strings. If given, each class keeps its share, as in `keep_hardest`.
+    at_least
+        As in `keep_hardest`; the rest are drawn from all classes.
 
     Returns
     -------
@@ -194,11 +211,11 @@ def keep_random(
     size = subset_size(int(n), fraction, count)
     # The rank of each example in one shuffle: a larger subset takes more of the same order.
     order = np.random.default_rng(int(seed)).permutation(int(n))
-    if labels is None:
+    if labels is None and at_least is None:
         return np.sort(order[:size])
     ranks = np.empty_like(order)
     ranks[order] = np.arange(order.size)
-    return _window(ranks, 0, size, labels)
+    return window(ranks, 0, size, labels, at_least)
 
 
 def _offset_size(offset: float, n: int, size: int, fraction: float | None) -> int:
@@ -225,25 +242,6 @@ def _offset_size(offset: float, n: int, size: int, fraction: float | None) -> in
             hint=f"with this offset at most {max(n - discarded, 0)} can be kept",
         )
     return discarded
-
-
-def _window(values: NumpyArray, start: int, size: int, labels: object) -> Positions:
-    """Return `ascending[start : start + size]`, sorted; with labels, of each class its share.
-
-    The kept examples are shared out before the discarded ones, so that the class counts depend on the
-    number kept alone, and an offset of `n - count` is the hardest in each class as well.
-    """
-    if labels is None:
-        return np.flatnonzero(between(values, start, start + size))
-    classes = members(encode_labels(labels, values.size)[1])
-    sizes = np.array([len(positions) for positions in classes])
-    kept = apportion(size, sizes, sizes)
-    starts = apportion(start, sizes, sizes - kept)
-    chosen = [
-        positions[between(values[positions], begin, begin + share)]
-        for positions, begin, share in zip(classes, starts.tolist(), kept.tolist(), strict=True)
-    ]
-    return np.sort(np.concatenate(chosen))
 
 
 def shared_scores(kept: NumpyArray, left: NumpyArray) -> tuple[NumpyArray, NumpyArray]:

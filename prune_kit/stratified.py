@@ -7,6 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 import numpy.typing as npt
 
+from ._floors import check_floors, window_with_floors
 from ._selection import answer, as_scores, check_selection_seed, lowest
 from .arrays import Array, NumpyArray
 from .checks import subset_size
@@ -24,6 +25,7 @@ def keep_stratified(
     strata: int = 50,
     seed: int,
     labels: object = None,
+    at_least: float | None = None,
     ids: object = None,
 ) -> Array:
     """Keep about as many examples of each stratum of scores: coverage, where little is kept.
@@ -52,6 +54,10 @@ def keep_stratified(
     labels
         Shape (n,), integers or strings. If given, the budget and the examples left out are shared among the
         classes in proportion to their sizes (largest remainder), and each class is stratified by itself.
+    at_least
+        With `labels`, in place of such shares: how much every class keeps at the least, a number or a
+        fraction as in `keep_hardest`. So many of each class are drawn first, stratified by themselves, then
+        the rest from all others. Of the hardest, so many stay among those that can be drawn.
     ids
         As in `keep_hardest`.
 
@@ -84,7 +90,10 @@ def keep_stratified(
     if not isinstance(strata, Integral) or isinstance(strata, bool) or strata < 1:
         raise PruneKitError(f"`strata` must be a whole number of 1 or more; got {strata!r}.")
     rng = np.random.default_rng(int(seed))
-    if labels is None:
+    if at_least is not None:
+        codes, floors = check_floors(at_least, labels, values.size, size)
+        kept = _with_floors(values, size, left_out, int(strata), rng, codes, floors)
+    elif labels is None:
         kept = _stratified(values, size, left_out, int(strata), rng)
     else:
         classes = members(encode_labels(labels, values.size)[1])
@@ -137,6 +146,27 @@ def _stratified(
     shuffled = shuffled[np.argsort(stratum[shuffled], kind="stable")]
     place = np.arange(candidates.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return candidates[shuffled[place < np.repeat(budgets, sizes)]]
+
+
+def _with_floors(
+    values: NumpyArray,
+    size: int,
+    left_out: int,
+    strata: int,
+    rng: np.random.Generator,
+    codes: Positions,
+    floors: Positions,
+) -> Positions:
+    candidates = window_with_floors(values, 0, values.size - left_out, codes, floors)
+    # Classes after the last that has a candidate have no floor.
+    classes = [candidates[places] for places in members(codes[candidates])]
+    first = [
+        positions[_stratified(values[positions], floor, 0, strata, rng)]
+        for positions, floor in zip(classes, floors.tolist(), strict=False)
+    ]
+    others = np.setdiff1d(candidates, np.concatenate(first), assume_unique=True)
+    rest = others[_stratified(values[others], size - int(floors.sum()), 0, strata, rng)]
+    return np.concatenate([*first, rest])
 
 
 def _strata(values: NumpyArray, strata: int) -> npt.NDArray[np.int64]:

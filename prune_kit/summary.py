@@ -159,7 +159,7 @@ def agreement_by_epoch(
 
     rows: list[dict[str, Any]] = []
     means: dict[int, NumpyArray] = {}
-    for epoch, matrix in _scores_by_epoch(run, score, wanted):
+    for epoch, matrix in scores_by_epoch(run, score, wanted):
         means[epoch] = _mean_where_known(matrix)
         rows.append({"epoch": epoch, "seeds": len(matrix), "agreement": _mean_agreement(matrix)})
     for row in rows:
@@ -170,9 +170,13 @@ def agreement_by_epoch(
     return rows
 
 
-def _scores_by_epoch(
+def scores_by_epoch(
     run: Run, score: str, wanted: Callable[[Sequence[int]], list[int]]
 ) -> Iterator[tuple[int, NumpyArray]]:
+    """Epoch by epoch, those that `wanted` chooses of the scored ones: a score of every seed, (seeds, n).
+
+    Epochs in which examples were missing are left out.
+    """
     if is_over_epochs(score):
         yield from over_epochs(run, score, at=wanted).scores.items()
         return

@@ -7,17 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from prune_kit.reliability import seeds_for
+from prune_kit.reliability import RELIABLE, STABLE_OVERLAP, seeds_for
 from prune_kit.store import Run
 from prune_kit.summary import EARLY_AGREEMENT
 
 from .output import text_table
-
-RELIABLE = 0.95
-"""From this reliability on, other seeds change little."""
-
-STABLE_OVERLAP = 0.75
-"""Below this overlap of the hardest halves, half-way between chance and the same, the subset may change."""
 
 
 def a_few_epochs(run: Run, *, also: int | None = None, most: int = 10) -> list[int]:

@@ -34,6 +34,7 @@ class Choice:
     prune_hardest: float
     strata: int
     per_class: bool
+    at_least: float | None
     seed: int
     column: str
     exclude_flagged: Path | None
@@ -48,6 +49,7 @@ class Choice:
             "prune_hardest": self.prune_hardest if is_stratified else None,
             "strata": self.strata if is_stratified else None,
             "per_class": self.per_class,
+            "at_least": self.at_least,
             "seed": self.seed if self.method in DRAWN else None,
             "exclude_flagged": None if self.exclude_flagged is None else str(self.exclude_flagged),
         }
@@ -66,14 +68,16 @@ class Choice:
         PruneKitError
             If the table lacks the column, its labels are soft where classes are needed, or sizes do not fit.
         """
-        labels = table.labels if self.per_class else None
-        if labels is not None and labels.ndim != 1:
-            raise PruneKitError("--per-class needs class indices; the labels of this file are soft.")
-        size: dict[str, Any] = {"count": self.keep} if isinstance(self.keep, int) else {"fraction": self.keep}
+        options: dict[str, Any] = {"count" if isinstance(self.keep, int) else "fraction": self.keep}
+        if self.per_class or self.at_least is not None:
+            if table.labels.ndim != 1:
+                option = "--per-class" if self.per_class else "--at-least"
+                raise PruneKitError(f"{option} needs class indices; the labels of this file are soft.")
+            options |= {"labels": table.labels, "at_least": self.at_least}
         scores = np.zeros(len(table)) if self.method == "random" else self._scores(table)
         if flagged.any():
-            return exclude_flagged(self._keep(), scores, flagged, labels=labels, **size)
-        return self._keep()(scores, labels=labels, **size)
+            return exclude_flagged(self._keep(), scores, flagged, **options)
+        return self._keep()(scores, **options)
 
     def _scores(self, table: ScoreTable) -> NumpyArray:
         if self.column not in table and self.column == "score":
@@ -84,7 +88,7 @@ class Choice:
         return table[self.column]
 
     def _keep(self) -> Callable[..., Any]:
-        """What chooses, given the scores, the size and perhaps labels."""
+        """What chooses, given the scores, the size and perhaps labels and floors."""
         if self.method == "random":
             return lambda scores, **options: keep_random(len(scores), seed=self.seed, **options)
         if self.method == "stratified":

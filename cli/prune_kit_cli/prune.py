@@ -52,6 +52,13 @@ _TIED_SHARE = 0.01
 )
 @click.option("--per-class", is_flag=True, help="Keep the same share of every class.")
 @click.option(
+    "--at-least",
+    type=Size(),
+    default=None,
+    help="How much every class keeps whatever its scores, a fraction of it (0.1) or a count (50); the rest "
+    "of --keep is chosen from all classes.",
+)
+@click.option(
     "--prune-hardest",
     type=Size(),
     default=None,
@@ -103,6 +110,7 @@ def prune(
     flags: Path | None,
     method: str | None,
     per_class: bool,
+    at_least: float | None,
     prune_hardest: float | None,
     strata: int | None,
     seed: int,
@@ -138,6 +146,8 @@ def prune(
         raise click.UsageError("--offset auto does not go with --exclude-flagged: either leaves them out.")
     if (prune_hardest is not None or strata is not None) and method != "stratified":
         raise click.UsageError("--prune-hardest and --strata go with --method stratified.")
+    if per_class and at_least is not None:
+        raise click.UsageError("--at-least does not go with --per-class, which gives each class its share.")
     if data is None and link:
         raise click.UsageError("--link goes with --apply.")
     if data is None and out.is_dir():
@@ -155,6 +165,7 @@ def prune(
         prune_hardest=prune_hardest or 0.0,
         strata=strata or 50,
         per_class=per_class,
+        at_least=at_least,
         seed=seed,
         column=column,
         exclude_flagged=exclude_flagged,
@@ -190,12 +201,16 @@ def prune(
         lines.append(line)
     lines += _class_lines(counts, class_names(table))
     show(as_json, result, lines)
-    if method not in DRAWN and not per_class and (message := _ties(table[column], kept_rows, flagged)):
+    is_by_class = per_class or at_least is not None
+    if method not in DRAWN and not is_by_class and (message := _ties(table[column], kept_rows, flagged)):
         warn(message)
     gone = [str(count.label) for count in counts if not count.kept]
     if gone and len(kept):
         named = ", ".join(gone[:10])
-        warn(f"nothing is kept of {len(gone)} classes ({named}); --per-class keeps a share of each.")
+        warn(
+            f"nothing is kept of {len(gone)} classes ({named}); --per-class keeps a share of each, "
+            "--at-least some."
+        )
 
 
 def _class_lines(counts: Sequence[ClassCount], names: Sequence[str]) -> list[str]:

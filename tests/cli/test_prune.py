@@ -51,6 +51,28 @@ def test_per_class_keeps_the_same_share_of_each(prunekit, table):
 @pytest.mark.parametrize(
     ("words", "keep"),
     [
+        ([], prune_kit.keep_hardest),
+        (["--offset", "0.5"], lambda s, **o: prune_kit.keep_window(s, offset=0.5, **o)),
+        (["--method", "random"], lambda s, **o: prune_kit.keep_random(60, seed=0, **o)),
+        (["--method", "stratified"], lambda s, **o: prune_kit.keep_stratified(s, seed=0, **o)),
+    ],
+)
+@pytest.mark.parametrize(("at_least", "floor"), [("3", 3), ("0.2", 3)])
+def test_at_least_so_many_of_every_class_stay(prunekit, scores, words, keep, at_least, floor):
+    table = ScoreTable.read(scores)
+    table.columns["score"] = table["score"] + 5.0 * (table.labels == 2)  # in which all are hard
+    table.to_parquet(scores)
+    words = ("prune", "scores.parquet", "--keep", "24", *words, "--at-least", at_least)
+    result = json.loads(prunekit(*words, "--out", "kept.parquet", "--json").stdout)
+    assert all(each["kept"] >= floor for each in result["classes"])
+    expected = keep(table["score"], count=24, labels=table.labels, at_least=floor)
+    assert read_ids("kept.parquet").tolist() == table.ids[expected].tolist()
+    assert ScoreTable.read("kept.parquet").provenance["at_least"] == float(at_least)
+
+
+@pytest.mark.parametrize(
+    ("words", "keep"),
+    [
         (["--method", "easiest"], lambda s: prune_kit.keep_easiest(s, fraction=0.5)),
         (["--offset", "0.05"], lambda s: prune_kit.keep_window(s, offset=0.05, fraction=0.5)),
         (["--offset", "3"], lambda s: prune_kit.keep_window(s, offset=3, fraction=0.5)),
@@ -109,6 +131,7 @@ def test_a_parquet_subset_has_the_other_columns_and_says_where_it_comes_from(pru
         "prune_hardest": None,
         "strata": None,
         "per_class": False,
+        "at_least": None,
         "seed": None,
         "exclude_flagged": None,
         "of": table.provenance,
@@ -128,7 +151,7 @@ def test_a_class_that_vanishes_is_said(prunekit, scores):
     table.to_parquet(scores)
     result = prunekit("prune", "scores.parquet", "--keep", "0.5", "--out", "kept.parquet")
     assert result.stderr == (
-        "Warning: nothing is kept of 1 classes (2); --per-class keeps a share of each.\n"
+        "Warning: nothing is kept of 1 classes (2); --per-class keeps a share of each, --at-least some.\n"
     )
     assert prunekit("prune", "scores.parquet", "--keep", "0.5", "--per-class", "--out", "k.txt").stderr == ""
 
@@ -161,6 +184,9 @@ def test_of_many_classes_the_extremes_are_shown(prunekit, tmp_path):
             "--offset does not go with --method hard",
         ),
         (["--keep", "0.5", "--method", "window"], 2, "--method window needs --offset"),
+        (["--keep", "0.5", "--per-class", "--at-least", "2"], 2, "--at-least does not go with --per-class"),
+        (["--keep", "7", "--at-least", "2"], 1, "2 of each of 4 classes is 8 examples, more than the 7"),
+        (["--keep", "0.5", "--at-least", "2.5"], 2, "2.5 is not from 0 to 1"),
         (["--keep", "0.5", "--method", "best"], 2, "'best' is not one of"),
         (["--keep", "0.5", "--seed", "-1", "--method", "random"], 2, "-1 is not in the range x>=0"),
         (["--keep", "0.5", "--column", "grand"], 1, "there is no column 'grand'; the columns are score, "),

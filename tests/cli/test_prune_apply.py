@@ -75,6 +75,7 @@ def test_the_folder_loads_as_the_kept_examples(request, prunekit, fixture):
         "prune_hardest": None,
         "strata": None,
         "per_class": False,
+        "at_least": None,
         "seed": None,
         "exclude_flagged": None,
         "of": {"run": "RUN"},
