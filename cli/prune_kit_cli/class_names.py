@@ -9,10 +9,12 @@ from prune_kit.table import ScoreTable
 
 def class_names(table: ScoreTable) -> list[str]:
     """The names by class index; none where they are not known."""
-    names: list[str] = table.provenance.get("config", {}).get("class_names") or []
+    made = table.provenance
+    # A file of kept examples has the provenance of the scores inside its own.
+    names: list[str] = (made.get("of") or made).get("config", {}).get("class_names") or []
     return names
 
 
 def class_name(label: int | str, names: Sequence[str]) -> str:
     """The name of a class, or its number."""
-    return names[label] if isinstance(label, int) and label < len(names) else str(label)
+    return names[label] if isinstance(label, int) and 0 <= label < len(names) else str(label)

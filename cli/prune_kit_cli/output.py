@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
 
+from .columns import right_aligned, width_of
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+_HUGE = 1e6
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
@@ -20,7 +25,7 @@ def show(as_json: bool, result: Mapping[str, Any], lines: Iterable[str]) -> None
         click.echo(json.dumps(_jsonable(result), allow_nan=False))
     else:
         for line in lines:
-            click.echo(line)
+            click.echo(_printable(line))
 
 
 def warn(message: str) -> None:
@@ -31,8 +36,11 @@ def warn(message: str) -> None:
 def text_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
     """Rows in aligned columns; numbers to the right."""
     cells = [list(header), *([_cell(value) for value in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    return ["  " + "  ".join(value.rjust(w) for value, w in zip(row, widths, strict=True)) for row in cells]
+    widths = [max(width_of(row[i]) for row in cells) for i in range(len(header))]
+    return [
+        "  " + "  ".join(right_aligned(value, w) for value, w in zip(row, widths, strict=True))
+        for row in cells
+    ]
 
 
 def spans(numbers: Sequence[int]) -> str:
@@ -51,9 +59,15 @@ def spans(numbers: Sequence[int]) -> str:
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
-    return (
-        f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
-    )
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < _HUGE or math.isinf(value) else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _printable(line: str) -> str:
+    """The line with "?" for characters that the terminal's encoding lacks, rather than a traceback."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return line.encode(encoding, "replace").decode(encoding)
 
 
 def _jsonable(value: Any) -> Any:
