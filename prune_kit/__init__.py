@@ -12,8 +12,10 @@ from .exclude import exclude_flagged
 from .flagging import flag_run
 from .forgetting_tracker import ForgettingTracker
 from .noise import NoiseFlags, flag_highest, flag_noise
+from .randomised_labels import randomise_labels
 from .recorder import ScoreRecorder
 from .reliability import half_overlap, reliability, seeds_needed
+from .retraining import Retraining
 from .scores import (
     cross_entropy,
     el2n,
@@ -44,6 +46,7 @@ __all__ = [
     "NoiseFlags",
     "PruneKitError",
     "Recipe",
+    "Retraining",
     "Run",
     "RunConflictError",
     "ScoreComparison",
@@ -82,6 +85,7 @@ __all__ = [
     "mean_over_seeds",
     "p_label",
     "predicted",
+    "randomise_labels",
     "rank_agreement",
     "read_ids",
     "reduce_tokens",

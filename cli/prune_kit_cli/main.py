@@ -8,12 +8,17 @@ from typing import TextIO
 import click
 
 from .aggregate import aggregate
+from .barrier import barrier
 from .compare import compare
 from .errors import KitGroup
 from .flag import flag
 from .info import info
+from .plot import plot
 from .prune import prune
+from .report import report
+from .retrain import retrain
 from .score import score
+from .velocity import velocity
 
 
 @click.group(cls=KitGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -46,5 +51,5 @@ def _show_warning(
         click.echo(f"Warning: {message}", err=True)
 
 
-for command in (score, aggregate, prune, flag, compare, info):
+for command in (score, aggregate, prune, retrain, flag, compare, velocity, barrier, info, plot, report):
     cli.add_command(command)
