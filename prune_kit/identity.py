@@ -48,7 +48,9 @@ def feed_array(digest: Any, value: Any) -> None:
 
 def feed(digest: Any, value: Any, *, leaf: Callable[[Any, Any], None] = feed_array) -> None:
     """Feed arrays, and dicts and tuples that hold arrays, to a hash; `leaf` feeds one array."""
-    if isinstance(value, dict):
+    if value is None:  # as an array it would be a memory address
+        digest.update(b"None")
+    elif isinstance(value, dict):
         for key in sorted(value):
             digest.update(str(key).encode())
             feed(digest, value[key], leaf=leaf)

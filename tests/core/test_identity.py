@@ -1,4 +1,6 @@
 import hashlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -58,3 +60,13 @@ def test_structure_tells_names_and_shapes_apart(other):
     first = structure(dict, [("w", (2, 3))], parameters=6)
     assert first["class"] == "builtins.dict"
     assert first["structure"] != structure(dict, other, parameters=6)["structure"]
+
+
+def test_nothing_is_the_same_in_every_process():
+    program = (
+        "import hashlib; from prune_kit.identity import feed; d = hashlib.sha256(); feed(d, ([1.0], None)); "
+        "print(d.hexdigest())"
+    )
+    digests = {subprocess.check_output([sys.executable, "-c", program]) for _ in range(3)}
+    assert len(digests) == 1
+    assert digest(([1.0], None)) != digest(([1.0],))
