@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+# What examples share is no example.
+EXAMPLES = sorted(
+    path for path in (Path(__file__).parents[2] / "examples").glob("*.py") if path.stem != "figures_common"
+)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -20,6 +23,10 @@ def test_example_runs(example, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+    if example.stem.startswith("figure"):
+        (picture,) = tmp_path.glob("out/**/*.png")
+        assert picture.stat().st_size > 5_000
+        assert picture.with_suffix(".csv").read_text(encoding="utf-8").count("\n") > 2
 
 
 def test_there_are_examples():
