@@ -93,7 +93,8 @@ def measure_barriers(
             made={"run": str(run.path), "made_with": run.made_with},
             made_by="`prunekit barrier`",
         )
-        rows.add([])  # so that the directory is known for what it is from now on
+        if not (out / BARRIER_FILE).exists():
+            rows.add([])  # so that the directory is known for what it is from now on
         for seed, epoch in spawned:
             if (seed, epoch) in rows:
                 continue
