@@ -66,9 +66,10 @@ def test_up_to_an_epoch(prunekit, recorded):
 
 def test_of_many_epochs_a_few_are_shown(prunekit, recorded):
     for words in (("aggregate", "run", "--out", "s.parquet", "--epoch", 4), ("info", "run")):
-        # Also in `info`, which shows a table of the classes before it.
-        shown = prunekit(*words).stdout.partition("rank agreement")[2].splitlines()
-        table = [line.split() for line in shown if line.split()[:1] and line.split()[0].isdigit()]
+        shown = prunekit(*words).stdout.splitlines()
+        # `info` has a table of the classes before that of the epochs.
+        begins = next(i for i, line in enumerate(shown) if line.startswith("rank agreement"))
+        table = [line.split() for line in shown[begins:] if line.split()[:1] and line.split()[0].isdigit()]
         assert 10 <= len(table) <= 11
         assert [row[0] for row in table][-1] == "14"
         assert max(map(len, shown)) <= 110
