@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from prune_kit.dynamics_files import read_velocity
 
+from prune_kit.dynamics_files import read_velocity
 from prune_kit.plot import velocity as draw
 
 from .plot_options import figure_options, write

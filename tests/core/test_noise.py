@@ -150,9 +150,12 @@ def test_the_transition_matrix_is_recovered():
     np.testing.assert_allclose(1 - np.diag(model.transition), rates, atol=0.05)
 
 
-@pytest.mark.parametrize("c", [2, 40])
-def test_two_classes_and_many(c):
-    logits, given, true = planted("uniform", 0.1, c=c, n=4000, strength=6.0)
+@pytest.mark.parametrize(
+    ("c", "n", "strength"),
+    [(2, 4000, 6.0), (40, 4000, 6.0), pytest.param(1000, 2000, 9.0, marks=pytest.mark.slow)],
+)
+def test_two_classes_and_many(c, n, strength):
+    logits, given, true = planted("uniform", 0.1, c=c, n=n, strength=strength)
     assert f1(flag_noise(logits, given).flags, given != true) > 0.8
 
 
