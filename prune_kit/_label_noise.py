@@ -10,14 +10,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from . import _noise_calibration, _noise_clusters
-
-Floats = npt.NDArray[np.float64]
-Classes = npt.NDArray[np.int64]
-
+from ._noise_sample import Classes, Floats
 
 _APART = 0.06
 """Clusters lie apart where the mean entropy of an example's cluster is below this, in nats.

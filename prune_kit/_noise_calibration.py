@@ -20,12 +20,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ._noise_sample import Classes, Floats, at_most
 from ._noise_transition import SPARSEST, best_concentration, transition_matrix
-
-Floats = npt.NDArray[np.float64]
-Classes = npt.NDArray[np.int64]
 
 SHARPNESS = 0.05
 """Weight of the entropy, chosen on CIFAR-10 and digits with planted noise (benchmarks/results/noise.md)."""
@@ -34,8 +31,7 @@ _SHARPEST = 8.0
 
 _MOST_ITERATIONS = 200
 _SETTLED, _CONVERGED = 1e-4, 2e-6
-# The fit sees at most so many entries of log q, or so many examples of each class where these are more; what
-# it finds holds for all.
+# The fit sees at most so many entries of log q, or so many examples of each class where these are more.
 _MOST_ENTRIES = 1 << 21
 _EXAMPLES_PER_CLASS = 10
 
@@ -72,12 +68,9 @@ def fit(log_q: Floats, labels: Classes) -> CalibratedModel:
     labels
         Shape (n,): the given labels.
     """
-    n, c = log_q.shape
+    c = log_q.shape[1]
     most = max(_MOST_ENTRIES // c, _EXAMPLES_PER_CLASS * c)
-    if n > most:
-        chosen = np.sort(np.random.default_rng(0).permutation(n)[:most])
-        log_q, labels = log_q[chosen], labels[chosen]
-    return _expectation_maximisation(log_q, labels)
+    return _expectation_maximisation(*at_most(most, log_q, labels))
 
 
 def _expectation_maximisation(log_q: Floats, labels: Classes) -> CalibratedModel:

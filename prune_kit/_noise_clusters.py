@@ -19,12 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ._noise_sample import Classes, Floats, at_most
 from ._noise_transition import SPARSEST, best_concentration, transition_matrix
-
-Floats = npt.NDArray[np.float64]
-Classes = npt.NDArray[np.int64]
 
 MOST_CLASSES = 32
 """Covariances of more classes than this have more entries than there are examples to estimate them from."""
@@ -104,9 +101,7 @@ def fit(log_q: Floats, labels: Classes) -> ClusterModel | None:
     n, c = log_q.shape
     if c > MOST_CLASSES or n < _LEAST_EXAMPLES_PER_CLASS * c:
         return None
-    if n > _MOST_EXAMPLES:
-        chosen = np.sort(np.random.default_rng(0).permutation(n)[:_MOST_EXAMPLES])
-        log_q, labels = log_q[chosen], labels[chosen]
+    log_q, labels = at_most(_MOST_EXAMPLES, log_q, labels)
     return _expectation_maximisation(_coordinates(log_q), labels, log_q.argmax(axis=1))
 
 

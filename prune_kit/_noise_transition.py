@@ -8,9 +8,8 @@ with few examples.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from ._noise_sample import Floats
 
 SPARSEST = 0.1
 """The concentration under which a label has one or two wrong classes."""

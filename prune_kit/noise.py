@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from ._label_noise import Floats, NoiseModel, fit
+from ._label_noise import NoiseModel, fit
+from ._noise_sample import Classes, Floats
 from ._selection import as_scores, lowest
 from .arrays import Array, NumpyArray, as_array, like, row_slices, to_numpy
 from .checks import check_classes, check_finite, check_labels, check_logits, check_probabilities, subset_size
@@ -187,9 +187,7 @@ def _probabilities(block: Floats, *, from_logits: bool) -> Floats:
     return np.asarray(block / block.sum(axis=1, keepdims=True))
 
 
-def _conclude(
-    model: NoiseModel, log_q: Floats, labels: npt.NDArray[np.int64]
-) -> tuple[Floats, npt.NDArray[np.int64], Floats]:
+def _conclude(model: NoiseModel, log_q: Floats, labels: Classes) -> tuple[Floats, Classes, Floats]:
     """Probability that each label is wrong, the likeliest other class, counts of (true, given)."""
     n, c = log_q.shape
     probability, suggested, joint = np.empty(n), np.empty(n, np.int64), np.zeros((c, c))

@@ -12,6 +12,7 @@ import numpy as np
 from prune_kit.dynamics_files import Barriers
 
 from .from_run import reopen
+from .order_options import order_options
 from .output import json_option, show, text_table
 from .parameters import Epochs
 from .recipe_options import changed_recipe, recipe_options
@@ -53,12 +54,7 @@ from .source_options import source_of, source_options
     is_flag=True,
     help="Recompute batch statistics at each point, in place of interpolating them.",
 )
-@click.option("--score", help="Which score orders the examples. [default: the run's first]")
-@click.option(
-    "--score-epoch",
-    type=click.IntRange(min=0),
-    help="Of which epoch that score is, the mean over the seeds. [default: the last that every seed reached]",
-)
+@order_options
 @click.option("--seeds", type=Epochs(), help="Whose children, 0,1 or 0-3. [default: the first seed's]")
 @recipe_options
 @source_options

@@ -23,50 +23,42 @@ from .output import json_option, show, warn
 )
 @click.option(
     "--score",
-    default=None,
     metavar="NAME",
     help="Of a run: the score that subsets and galleries go by. [default: the run's first]",
 )
 @click.option(
     "--epoch",
     type=click.IntRange(min=0),
-    default=None,
     help="Of a run: scores at which epoch. [default: the last that every seed reached]",
 )
 @click.option(
     "--data",
-    default=None,
     help="The examples, to look at, as `prunekit score` takes them; also Parquet files of texts. "
     "[default: what the run says it scored, where that is still there]",
 )
 @click.option(
     "--kept",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
     help="A subset of `prunekit prune`, for its class balance.",
 )
 @click.option(
     "--flags",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
     help="A file of `prunekit flag`: suspected labels.",
 )
 @click.option(
     "--retrain",
     type=click.Path(path_type=Path, file_okay=False),
-    default=None,
     help="A directory of `prunekit retrain`: accuracies of subsets.",
 )
 @click.option(
     "--velocity",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
     help="A file of `prunekit velocity`.",
 )
 @click.option(
     "--barrier",
     type=click.Path(path_type=Path),
-    default=None,
     help="A directory of `prunekit barrier`, or its barrier.parquet.",
 )
 @json_option

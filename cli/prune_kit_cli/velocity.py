@@ -12,6 +12,7 @@ import numpy as np
 from prune_kit.arrays import NumpyArray
 
 from .from_run import reopen
+from .order_options import order_options
 from .output import json_option, show, text_table
 from .parameters import Epochs
 from .source_options import source_options
@@ -40,12 +41,7 @@ _MOST_GROUPS = 20
     callback=lambda _, __, value: _group_count(value),
     help="How many groups, spread evenly from the lowest to the highest scores.",
 )
-@click.option("--score", help="Which score orders the examples. [default: the run's first]")
-@click.option(
-    "--score-epoch",
-    type=click.IntRange(min=0),
-    help="Of which epoch that score is, the mean over the seeds. [default: the last that every seed reached]",
-)
+@order_options
 @click.option(
     "--seeds",
     type=Epochs(),

@@ -132,9 +132,11 @@ class _Probe:
 
 
 def _varied(value: npt.NDArray[Any], attempt: int) -> npt.NDArray[Any]:
-    """Values that hide no path: no zeros (a fresh bias, a branch that starts switched off), and from the
-    second attempt on others altogether, so that units silent for these examples speak.
-    """  # noqa: D205
+    """Values that hide no path.
+
+    No zeros (a fresh bias, a branch that starts switched off), and from the second attempt on others
+    altogether, so that units silent for these examples speak.
+    """
     if attempt == 0 and not (value == 0).any():
         return value
     noise = np.random.default_rng(value.size + attempt).standard_normal(value.shape)

@@ -253,7 +253,7 @@ class GradientNorms:
                     16 * self._workspace.limit,
                 )
             except (RuntimeError, ValueError, TypeError, NotImplementedError):
-                self._vmap = False
+                self._vmap = False  # what vmap cannot follow is as exact one by one
             else:
                 return squared.to(scale), scale, logits
         squared, _, logits = one_by_one(

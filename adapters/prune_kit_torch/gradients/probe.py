@@ -83,9 +83,11 @@ _ATTEMPTS = 3
 
 
 def _varied(p: Tensor, attempt: int) -> Tensor:
-    """Values that hide no path: no zeros (a fresh bias, a branch that starts switched off), and from the
-    second attempt on others altogether, so that units silent for these examples speak.
-    """  # noqa: D205
+    """Values that hide no path.
+
+    No zeros (a fresh bias, a branch that starts switched off), and from the second attempt on others
+    altogether, so that units silent for these examples speak.
+    """
     value = p.detach()
     if attempt == 0 and not bool((value == 0).any()):
         return value
