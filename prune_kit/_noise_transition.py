@@ -40,13 +40,14 @@ def best_concentration(counts: Floats) -> float:
     from scipy.special import gammaln
 
     c = len(counts)
-    others = counts[~np.eye(c, dtype=bool)].reshape(c, c - 1)
-    totals = others.sum(axis=1)
+    others = counts[~np.eye(c, dtype=bool)]
+    totals = others.reshape(c, c - 1).sum(axis=1)
+    # The others add nothing, and with many classes they are most.
+    found = others[others > 0.0]
 
     def evidence(concentration: float) -> float:
         prior = (c - 1) * concentration
         rows = gammaln(prior) - gammaln(prior + totals)
-        rows = rows + (gammaln(others + concentration) - gammaln(concentration)).sum(axis=1)
-        return float(rows.sum())
+        return float(rows.sum() + (gammaln(found + concentration) - gammaln(concentration)).sum())
 
     return max(_CONCENTRATIONS, key=evidence)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._label_noise import NoiseModel, fit
+from ._label_noise import fit
+from ._noise_model import NoiseModel
 from ._noise_sample import Classes, Floats
 from ._selection import as_scores, lowest
 from .arrays import Array, NumpyArray, as_array, like, row_slices, to_numpy

@@ -11,7 +11,6 @@ from sklearn.metrics import average_precision_score
 
 from prune_kit import flag_highest, flag_noise, keep_hardest
 from prune_kit._label_noise import fit
-from prune_kit._noise_calibration import CalibratedModel
 from prune_kit.errors import PruneKitError
 
 
@@ -56,9 +55,9 @@ def test_planted_labels_are_found_counted_and_mended(kind, rate):
     logits, given, true = planted(kind, rate, strength=4.0)
     wrong = given != true
     found = flag_noise(logits, given)
-    assert f1(found.flags, wrong) > 0.8
-    # Of noise between pairs, some is taken for classes that are hard to tell apart.
-    assert found.count == pytest.approx(wrong.sum(), rel=0.2 if kind == "uniform" else 0.45)
+    # Of noise between pairs, some is taken for classes that are hard to tell apart, most so if it is rare.
+    assert f1(found.flags, wrong) > (0.75 if rate == 0.02 else 0.88)
+    assert found.count == pytest.approx(wrong.sum(), rel=0.2 if kind == "uniform" else 0.5)
     assert (found.suggested[wrong] == true[wrong]).mean() > 0.9
 
 
@@ -101,8 +100,8 @@ def test_real_networks_show_wrong_labels_of_cifar10():
     saved = np.load(SAVED)
     wrong = saved["is_noisy"]
     found = flag_noise(saved["logits"], saved["labels"])
-    assert f1(found.flags, wrong) > 0.65
-    assert average_precision_score(wrong, found.probability) > 0.785
+    assert f1(found.flags, wrong) > 0.7
+    assert average_precision_score(wrong, found.probability) > 0.8
     bins = list(reliability_diagram(found.probability, wrong))
     assert sum(share * abs(said - found_wrong) for share, said, found_wrong in bins) < 0.035
 
@@ -130,16 +129,6 @@ def test_seeds_are_averaged_as_probabilities():
     np.testing.assert_allclose(found.probability, expected.probability, atol=1e-9)
     apart = flag_noise(softmax(logits), given, from_logits=False)
     np.testing.assert_allclose(apart.probability, expected.probability, atol=1e-9)
-
-
-def test_the_posterior_is_bayes_rule():
-    rng = np.random.default_rng(0)
-    model = CalibratedModel(1.7, rng.standard_normal(3), rng.dirichlet(np.ones(3), 3))
-    log_q, labels = np.log(rng.dirichlet(np.ones(3), 20)), rng.integers(0, 3, 20)
-    for row, label, found in zip(log_q, labels, model.posterior(log_q, labels), strict=True):
-        clean = [np.exp(1.7 * row[k] + model.shift[k]) for k in range(3)]
-        joint = [clean[k] / sum(clean) * model.transition[k, label] for k in range(3)]
-        np.testing.assert_allclose(found, np.array(joint) / sum(joint), rtol=1e-12)
 
 
 def test_the_transition_matrix_is_recovered():
