@@ -110,7 +110,8 @@ def settings(options: argparse.Namespace) -> Iterator[Setting]:
         return
     if options.cifar:
         data = load_examples(options.cifar, label_column="label")
-        noises = [("uniform", 0.1), ("uniform", 0.4), ("pair", 0.2), ("class", 0.1), ("human", 0.0)]
+        noises = [("uniform", 0.1), ("uniform", 0.4), ("pair", 0.2), ("class", 0.1)]
+        noises += [("human", 0.0), ("none", 0.0)]
         chosen: dict[str, Any] = {"seeds": options.seeds or 3, "epoch": 4, "precision": "bfloat16"}
     else:
         data = load_examples("digits")
