@@ -92,8 +92,9 @@ def flag_noise(logits: object, labels: object, /, *, from_logits: bool = True) -
     -----
     A model of label noise (clean class probabilities, which follow from the predictions, and a transition
     matrix) is fitted by maximum likelihood; of three such models the one is taken under which labels that it
-    was not fitted to are likeliest: see `docs/noise.md`. The transition matrix follows Goldberger and Ben-Reuven (ICLR 2017); the number that is
-    flagged maximises the expected F1 score (Lipton, Elkan, Naryanaswamy, ECML 2014).
+    was not fitted to are likeliest: see `docs/noise.md`. The transition matrix follows Goldberger and
+    Ben-Reuven (ICLR 2017); the number that is flagged maximises the expected F1 score (Lipton, Elkan,
+    Naryanaswamy, ECML 2014).
 
     Examples
     --------
