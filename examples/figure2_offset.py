@@ -89,15 +89,16 @@ def draw(rows: dict[str, list[Row]], path: Path) -> None:
         if any(row["wrong_labels"] for row in windows):
             for x, row in zip(at, windows, strict=True):
                 axis.annotate(
-                    str(row["wrong_labels"]),
+                    f"{row['wrong_labels']:,}",
                     (x, 100 * row["accuracy"]),
-                    xytext=(0, -14),
+                    xytext=(-3, -13),
                     textcoords="offset points",
-                    ha="center",
+                    ha="right",
                     fontsize=8,
                     color=GREY,
                 )
-            name += "; numbers: wrong labels in the window"
+            name += " (numbers: wrong ones in the window)"
+        axis.margins(0.07, 0.1)
         axis.set_xlabel("easiest examples left out before the window (%)")
         axis.set_title(name)
         axis.legend(loc="lower right" if i == 0 else "lower left")
